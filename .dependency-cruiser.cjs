@@ -1,0 +1,88 @@
+// The import law of src/ (docs/architecture.md). Each rule's comment is what a violation should teach.
+const place = (name) => `^src/${name}${name.endsWith('.ts') ? '$' : '/'}`;
+const may = (from, ...to) => ({
+  name: `${from}-may-only-import`,
+  comment: `src/${from} may import: ${to.join(', ') || 'nothing of src'}`,
+  severity: 'error',
+  from: { path: `^src/${from}/` },
+  to: { path: '^src/', pathNot: [from, ...to].map(place) },
+});
+const packageOnlyIn = (name, packages, where) => ({
+  name: `${name}-stays-in-its-room`,
+  comment: `only ${where} may import ${packages}`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: where },
+  to: { path: `node_modules/(${packages})/` },
+});
+const THE_PORT = ['cloud/cloud.ts', 'cloud/fault.ts'];
+
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, path: '^src/', pathNot: '^src/cli/main\\.ts$' },
+      to: {},
+    },
+    { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'not-to-dev-dep',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/' },
+    },
+    { name: 'no-test-in-src', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench)/' } },
+
+    may('base'),
+    may('telemetry', 'base'),
+    may('engine', 'base'),
+    may('cloud', 'base', 'telemetry'),
+    may('ingest', 'base', 'engine', 'telemetry'),
+    may('config', 'base', 'engine', 'telemetry'),
+    may('actions', 'base', 'engine', 'telemetry', ...THE_PORT),
+    may('state', 'base', 'engine', 'telemetry', 'actions/run.ts', 'actions/store.ts'),
+    may('api', 'base', 'engine', 'telemetry', 'actions'),
+    may('cli', 'app.ts', 'config', 'engine', 'base', 'cloud/simulated'),
+    {
+      name: 'engine-is-pure',
+      comment: 'src/engine takes data and a time and returns data: no node:*, and only its three packages.',
+      severity: 'error',
+      from: { path: '^src/engine/' },
+      to: {
+        dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-peer', 'npm-optional'],
+        pathNot: 'node_modules/(json-rules-engine|re2js|croner)/',
+      },
+    },
+    packageOnlyIn('json-rules-engine', 'json-rules-engine', '^src/engine/condition\\.ts$'),
+    packageOnlyIn('re2js', 're2js', '^src/engine/matcher\\.ts$'),
+    packageOnlyIn('aws-sdk', '@aws-sdk|@smithy', '^src/cloud/aws/'),
+    packageOnlyIn('fastify', 'fastify', '^src/(ingest|api)/'),
+    packageOnlyIn('grpc', '@grpc', '^src/(ingest|cli)/'),
+    packageOnlyIn('prom-client', 'prom-client', '^src/telemetry/'),
+    packageOnlyIn('commander', 'commander|cli-table3|picocolors', '^src/cli/'),
+    {
+      name: 'adapters-are-wired-in-app',
+      comment: 'Only src/app.ts and src/cli choose an adapter; everyone else sees the port.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(app\\.ts$|cli/|cloud/(aws|simulated)/|state/)' },
+      to: { path: '^src/(cloud/(aws|simulated)|state)/' },
+    },
+    {
+      name: 'app-is-the-root',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(app\\.ts$|cli/)' },
+      to: { path: '^src/(app\\.ts$|cli/)' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types'],
+      extensions: ['.ts', '.js', '.json'],
+    },
+  },
+};

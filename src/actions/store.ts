@@ -1,0 +1,142 @@
+import type { Decision, Outcome } from '../engine/decision.ts';
+import type { Event } from '../engine/event.ts';
+import type { Run, RunState, StepRecord } from './run.ts';
+
+/**
+ * The durable memory of the walk. Implemented by src/state; every method that writes resolves only when the write is
+ * on disk. Fails with `store_unavailable` (disposition retry) when the store cannot be read or written.
+ */
+export interface Store extends DecisionStore, RunStore, HistoryStore, QueryStore {}
+
+/** The dispatcher's side: from the inbox to decisions and runs. */
+export interface DecisionStore {
+  /** Admitted events without a decision, oldest first, `after` the sequence number given (0 for all). */
+  undecided(after: number, limit: number): Promise<readonly UndecidedEvent[]>;
+  /**
+   * In one transaction: records the decisions and their runs, takes the cooldowns, marks the events as decided. A
+   * decision whose key is recorded already is left as it is, together with its run, so that repeating is harmless.
+   */
+  settle(settlements: readonly Settlement[]): Promise<void>;
+  /** Cooldowns that end after `now`. */
+  cooldowns(now: number): Promise<readonly Cooldown[]>;
+}
+
+export interface UndecidedEvent {
+  /** Position in the inbox; grows. */
+  readonly seq: number;
+  readonly event: Event;
+}
+
+/** Everything that follows from one event. */
+export interface Settlement {
+  readonly seq: number;
+  readonly decisions: readonly Decision[];
+  readonly runs: readonly Run[];
+  readonly cooldowns: readonly Cooldown[];
+}
+
+/** Until when a rule is suppressed for a key. */
+export interface Cooldown {
+  readonly rule: string;
+  readonly key: string;
+  readonly until: number;
+}
+
+/** The worker's side. A claim holds the lock of the run's group; its fence makes every later holder's number larger. */
+export interface RunStore {
+  /**
+   * Takes the oldest run that is due, in state pending or recovering, whose group nobody holds, and locks the group for
+   * `leaseMs`. Pending becomes running; recovering stays. Null when there is none.
+   */
+  claim(holder: string, now: number, leaseMs: number): Promise<Claim | null>;
+  /** Prolongs the lease. False when it was lost: the holder must stop acting at once. */
+  renew(claim: Claim, now: number, leaseMs: number): Promise<boolean>;
+  /**
+   * Writes the run, and one step of it where given. When the run is over or postponed (state recovering) the group's
+   * lock is released in the same transaction. False, with nothing written, when the claim's fence is stale.
+   */
+  record(claim: Claim, run: Run, step: StepRecord | null): Promise<boolean>;
+  /** Runs whose lease ended without a result become recovering, and their groups free. Tells how many. */
+  releaseExpired(now: number): Promise<number>;
+  /** Cancels a run that has not begun. False when it has, is over, or does not exist. */
+  cancelPending(runId: string, now: number, by: string): Promise<boolean>;
+  /** Runs that are not over. */
+  liveRuns(): Promise<readonly Run[]>;
+}
+
+export interface Claim {
+  readonly run: Run;
+  readonly holder: string;
+  /** Grows with every claim of the group. */
+  readonly fence: number;
+}
+
+/** What policies count. */
+export interface HistoryStore {
+  /** Swaps that were begun (their group was touched) at or after `since`, oldest first. */
+  swapsSince(since: number): Promise<readonly SwapRecord[]>;
+  /** Writes a swap down; the same run twice counts once. */
+  recordSwap(swap: SwapRecord): Promise<void>;
+  /** Groups that a person has paused. */
+  pauses(): Promise<readonly Pause[]>;
+  /** Pauses one group, or every group where `group` is null. */
+  pause(pause: Pause): Promise<void>;
+  /** False when it was not paused. */
+  resume(group: string | null): Promise<boolean>;
+}
+
+export interface SwapRecord {
+  readonly runId: string;
+  /** Group key. */
+  readonly group: string;
+  readonly at: number;
+  readonly urgent: boolean;
+}
+
+export interface Pause {
+  /** Group key, or null for all. */
+  readonly group: string | null;
+  readonly reason: string;
+  readonly at: number;
+}
+
+/** What people ask. Lists are newest first. */
+export interface QueryStore {
+  decisions(query: DecisionQuery): Promise<Page<Decision>>;
+  decision(id: string): Promise<Decision | null>;
+  runs(query: RunQuery): Promise<Page<Run>>;
+  run(id: string): Promise<Run | null>;
+  /** Undecided events: how many, and when the oldest was received (null when there are none). */
+  inboxState(): Promise<{ readonly depth: number; readonly oldestReceivedAt: number | null }>;
+  /** Deletes what ended before `before`: decided events, decisions, finished runs, ended incidents. Tells how many rows. */
+  prune(before: number): Promise<number>;
+}
+
+export interface DecisionQuery extends PageQuery {
+  readonly rule?: string;
+  readonly outcome?: Outcome;
+  readonly reason?: string;
+  readonly event?: string;
+}
+
+export interface RunQuery extends PageQuery {
+  readonly state?: RunState;
+  readonly rule?: string;
+}
+
+export interface PageQuery {
+  /** 1..1000 */
+  readonly limit: number;
+  /** The `next` of the page before. */
+  readonly cursor?: string;
+  /** Name of a group, or its key. */
+  readonly group?: string;
+  /** Not older than; ms since the epoch. */
+  readonly since?: number;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Null on the last page. */
+  readonly next: string | null;
+}

@@ -1,0 +1,58 @@
+/** A policy as its file says it. Every limit is optional here; `effectivePolicy` knows the safeties that hold without. */
+export interface PolicySpec {
+  readonly name: string;
+  readonly description: string | null;
+  /** Which groups it selects: all given must match; within one list any. Globs in names. */
+  readonly groups: {
+    readonly names?: readonly string[];
+    readonly tags?: Readonly<Record<string, string>>;
+    readonly regions?: readonly string[];
+    readonly accounts?: readonly string[];
+  };
+  readonly paused?: boolean;
+  readonly onDemand?: { readonly base: number /** 0..1 */; readonly shareAboveBase: number };
+  readonly diversity?: { /** 0..1 */ readonly maxMarketShare?: number; readonly minMarkets?: number };
+  readonly instanceTypes?: InstanceTypeLimits;
+  readonly cooldownMs?: number;
+  readonly budgets?: 'unlimited' | readonly BudgetSpec[];
+  /** Share of desired, 0..1. */
+  readonly minHealthy?: number;
+  readonly minInstanceAgeMs?: number;
+  readonly swap?: SwapDefaults;
+}
+
+/** Which instance types may replace one. */
+export interface InstanceTypeLimits {
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly architectures?: readonly string[];
+  /** Relative to the group's own type: `1x..2x` is { from: 1, to: 2 }. */
+  readonly vcpus?: RelativeRange;
+  readonly memory?: RelativeRange;
+  readonly burstable?: boolean;
+  /** Highest hourly price, as a multiple of the on-demand price of the group's own type. */
+  readonly maxPriceRatio?: number;
+}
+
+export interface RelativeRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How many voluntary swaps may start within a window that slides. */
+export interface BudgetSpec {
+  readonly swaps: { readonly kind: 'count' | 'share'; readonly value: number };
+  readonly perMs: number;
+}
+
+/** What a swap of the group does when its rule does not say. */
+export interface SwapDefaults {
+  readonly headroom?: 'raise-max' | 'refuse';
+  readonly fallbackToOnDemand?: boolean;
+  readonly lifecycleHooks?: 'refuse' | 'ignore';
+  readonly waits?: {
+    readonly runningMs?: number;
+    readonly inServiceMs?: number;
+    readonly releaseMs?: number;
+  };
+}
