@@ -89,6 +89,8 @@ export interface SwapRecord {
   readonly runId: string;
   /** Group key. */
   readonly group: string;
+  /** Name of the market that was left. */
+  readonly market: string;
   readonly at: number;
   readonly urgent: boolean;
 }

@@ -56,3 +56,39 @@ export interface SwapDefaults {
     readonly releaseMs?: number;
   };
 }
+
+/** The limits in force on a group: the strictest of every policy that selects it, safeties filled in. */
+export interface EffectivePolicy {
+  /** Names of the policies that select the group, in file order. */
+  readonly names: readonly string[];
+  readonly paused: boolean;
+  /** Every floor given; the highest resulting number of instances holds. */
+  readonly floors: readonly { readonly base: number; readonly shareAboveBase: number }[];
+  /** Null means no cap. */
+  readonly maxMarketShare: number | null;
+  readonly minMarkets: number;
+  readonly instanceTypes: {
+    /** One list a policy: a type must match a glob of each. */
+    readonly allow: readonly (readonly string[])[];
+    readonly deny: readonly string[];
+    /** Null means any that the group's own type has. */
+    readonly architectures: readonly string[] | null;
+    readonly vcpus: RelativeRange;
+    readonly memory: RelativeRange;
+    /** Whether burstable types may replace a type that is not burstable. */
+    readonly burstable: boolean;
+    readonly maxPriceRatio: number | null;
+  };
+  readonly cooldownMs: number;
+  /** Empty means unlimited. */
+  readonly budgets: readonly BudgetSpec[];
+  readonly minHealthy: number;
+  readonly minInstanceAgeMs: number;
+  readonly swap: {
+    readonly headroom: 'raise-max' | 'refuse';
+    /** Null: true for urgent swaps, false for others. */
+    readonly fallbackToOnDemand: boolean | null;
+    readonly lifecycleHooks: 'refuse' | 'ignore';
+    readonly waits: { readonly runningMs: number; readonly inServiceMs: number; readonly releaseMs: number };
+  };
+}
