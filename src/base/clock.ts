@@ -21,6 +21,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, wake) {
     const handle = setTimeout(wake, Math.min(Math.max(0, ms), LONGEST_TIMER_MS));
+    handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
 };

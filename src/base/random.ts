@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** The only source of chance (law 8). */
 export interface Random {
@@ -6,9 +6,21 @@ export interface Random {
   next(): number;
 }
 
+const BYTES_PER_NUMBER = 6;
+/** Bytes fetched at once: a call to the operating system costs over 1 us, and an id takes eleven numbers. */
+const POOL = Buffer.alloc(BYTES_PER_NUMBER * 512);
+let used = POOL.length;
+
 /** Chance from the operating system. */
 export const systemRandom: Random = {
-  next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  next() {
+    if (used === POOL.length) {
+      randomFillSync(POOL);
+      used = 0;
+    }
+    used += BYTES_PER_NUMBER;
+    return POOL.readUIntBE(used - BYTES_PER_NUMBER, BYTES_PER_NUMBER) / 2 ** 48;
+  },
 };
 
 /** The same sequence for the same seed (mulberry32, public domain, by Tommy Ettinger). For tests and the demo. */

@@ -46,3 +46,16 @@ export interface Event {
 export function tupleKey(parts: readonly string[]): string {
   return parts.map((part) => `${part.length}:${part}`).join(',');
 }
+
+/** The parts of a tuple's key, in order; empty when the text is none. */
+export function tupleParts(key: string): readonly string[] {
+  const parts: string[] = [];
+  for (let rest = key; rest !== ''; ) {
+    const [head = '', length] = /^(\d+):/.exec(rest) ?? [];
+    const end = head.length + Number(length);
+    if (!(end <= rest.length)) return [];
+    parts.push(rest.slice(head.length, end));
+    rest = rest.slice(end + 1);
+  }
+  return parts;
+}

@@ -1,3 +1,6 @@
+/** For how long swaps are remembered at least: no window of a policy may be longer. */
+export const SWAPS_REMEMBERED_MS = 86_400_000;
+
 /**
  * What the engine must know of the past. The caller keeps it up to date with what was recorded; the engine only asks.
  * Groups by group key, markets by market name, times in ms since the epoch.
@@ -7,7 +10,7 @@ export interface Memory {
   cooldownUntil(rule: string, key: string): number | null;
   /** Id of a run for the instance that is not over; null when there is none. */
   liveRun(group: string, instance: string): string | null;
-  /** Swaps of the group that were begun, oldest first; those of the last 24 h at least. */
+  /** Swaps of the group that were begun, oldest first; those of the last `SWAPS_REMEMBERED_MS` at least. */
   swaps(group: string): readonly PastSwap[];
   /** Urgent swaps out of the market begun at or after `since`, all groups. */
   interruptions(market: string, since: number): number;

@@ -1,0 +1,102 @@
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Cloud } from '../cloud/cloud.ts';
+import type { GroupView } from '../engine/fleet.ts';
+import type { Memory } from '../engine/memory.ts';
+import type { EffectivePolicy } from '../engine/policy.ts';
+import type { RefusalReason } from '../engine/reason.ts';
+import type { ActionKind, ActionSpec } from '../engine/rule.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Run } from './run.ts';
+import type { SwapRecord } from './store.ts';
+
+/**
+ * An action is an ordered list of steps. `Details` maps each step's name to what it writes down: plain JSON, enough for
+ * another process to go on from there.
+ */
+export interface Action {
+  readonly kind: ActionKind;
+  readonly steps: readonly Step[];
+}
+
+/**
+ * An action from steps that know each other's details. The saga that performs it knows only names and plain JSON, so the
+ * types of the details end here.
+ */
+export function defineAction<Details extends StepDetails>(
+  kind: ActionKind,
+  steps: readonly Step<Details>[],
+): Action {
+  return { kind, steps: steps as unknown as readonly Step[] };
+}
+
+export type StepDetails = Readonly<Record<string, object>>;
+
+/**
+ * One idempotent unit of an action. `perform` and `undo` may be called any number of times, by any process: they look
+ * at the cloud first and do only what is still missing.
+ */
+export interface Step<Details extends StepDetails = StepDetails> {
+  readonly name: keyof Details & string;
+  /** Throws `Failure`: `retry` is tried again until the deadline, `done` counts as done, others fail the step. */
+  perform(context: StepContext<Details>): Promise<StepOutcome>;
+  /** Absent when there is nothing to undo. Called for steps that were begun, whether or not they ended. */
+  undo?(context: StepContext<Details>): Promise<UndoOutcome>;
+  /** How long waiting and retrying may go on, counted from the step's beginning, over crashes too. */
+  deadlineMs?(context: StepContext<Details>): number;
+  /** What to do when the deadline passes: fail (the default), or take the step as ended and go on. */
+  readonly lateIs?: 'failed' | 'done';
+  /** Once this step is done nothing is undone any more: a later failure goes forward to the steps that always run. */
+  readonly pointOfNoReturn?: true;
+  /** Runs even after a failure past the point of no return. */
+  readonly always?: true;
+}
+
+export type StepOutcome =
+  | { readonly kind: 'done'; readonly detail: object }
+  /** Not needed this time. */
+  | { readonly kind: 'skipped' }
+  /** Not yet: look again after the poll backoff. */
+  | { readonly kind: 'wait'; readonly for: string }
+  /** A decision, not a failure: nothing was changed, and nothing will be. */
+  | {
+      readonly kind: 'refused';
+      readonly reason: RefusalReason;
+      readonly message: string;
+      readonly detail: object;
+    };
+
+export type UndoOutcome = { readonly kind: 'undone' } | { readonly kind: 'wait'; readonly for: string };
+
+/** What a step has at hand. */
+export interface StepContext<Details extends StepDetails = StepDetails> {
+  readonly run: Run;
+  readonly action: ActionSpec;
+  /** Refuses every write once the lease of the group is lost. */
+  readonly cloud: Cloud;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly world: ActionWorld;
+  /** What an earlier step of this action wrote down; throws `internal` when it did not. */
+  detail<Name extends keyof Details & string>(step: Name): Details[Name];
+  /** What a step, this one or another, has written down so far; empty when nothing. */
+  soFar<Name extends keyof Details & string>(step: Name): Partial<Details[Name]>;
+  /** Writes this step's detail down before something that could not be asked back. Throws `lease_lost`. */
+  checkpoint(detail: object): Promise<void>;
+}
+
+/** What actions know and tell beyond their own run. */
+export interface ActionWorld {
+  /** The limits in force on the group as it is now; null when no policy selects it any more. */
+  policy(group: GroupView): EffectivePolicy | null;
+  readonly memory: Memory;
+  /** A swap touches its group now: counted by cooldowns and budgets. Idempotent by run. */
+  swapBegan(swap: SwapRecord): Promise<void>;
+  /** A market had no capacity; it is avoided for a while. */
+  marketFailed(market: string): void;
+  /** A market served; what was held against it is forgotten. */
+  marketServed(market: string): void;
+  /** Instance id that Coppice runs on; null when unknown. */
+  readonly ownInstance: string | null;
+}

@@ -1,0 +1,59 @@
+import type { FailureCode } from '../../base/failure.ts';
+import type { Market } from '../../base/market.ts';
+import type { StepContext } from '../action.ts';
+import type { SwapPlan } from './swap-plan.ts';
+
+/** What each step of a swap writes down. */
+export interface SwapDetails extends Readonly<Record<string, object>> {
+  readonly plan: SwapPlan;
+  readonly hold: Held;
+  readonly launch: Launched;
+  readonly 'await-running': object;
+  readonly attach: Joined;
+  readonly 'await-in-service': InService;
+  readonly 'before-release': object;
+  readonly 'release-old': Released;
+  readonly 'await-released': object;
+  readonly 'terminate-old': object;
+  readonly 'give-back': object;
+}
+
+export type SwapContext = StepContext<SwapDetails>;
+
+/** What the swap changed on the group for its own duration; exactly this is given back. */
+export interface Held {
+  /** Processes that were not suspended before. */
+  readonly suspended: readonly string[];
+  readonly max: { readonly from: number; readonly to: number } | null;
+}
+
+/** Every attempt, in order; the last one may be under way. */
+export interface Launched {
+  readonly attempts: readonly LaunchAttempt[];
+  readonly instanceId: string | null;
+  /** Name of the market that served; null until one has. */
+  readonly market: string | null;
+}
+
+/** `sent` means that the request may have been sent and its answer is not known yet. */
+export interface LaunchAttempt {
+  readonly market: Market;
+  readonly state: 'sent' | 'failed' | 'launched';
+  readonly failure: { readonly code: FailureCode; readonly message: string } | null;
+}
+
+export interface Joined {
+  /** Desired right before the attach; for the reader of the run. */
+  readonly desiredBefore: number;
+}
+
+export interface InService {
+  readonly instanceId: string;
+  /** Whether the protection from scale-in for the window is ours to end. */
+  readonly protectedByUs: boolean;
+}
+
+export interface Released {
+  /** `found-gone`: it had left by itself, e.g. reclaimed; then desired was not lowered by this step. */
+  readonly how: 'detach' | 'terminate-in-group' | 'found-gone';
+}

@@ -1,0 +1,228 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Clock, sleep } from '../base/clock.ts';
+import { asFailure } from '../base/failure.ts';
+import type { IdKind } from '../base/id.ts';
+import type { Random } from '../base/random.ts';
+import { decide, type Verdict } from '../engine/decide.ts';
+import type { Decision } from '../engine/decision.ts';
+import type { FleetView } from '../engine/fleet.ts';
+import type { Ruleset } from '../engine/ruleset.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Fleet } from './fleet.ts';
+import type { LiveMemory } from './live-memory.ts';
+import { backoffMs, RUN_BACKOFF } from './retry.ts';
+import type { Run } from './run.ts';
+import type { DecisionStore, Settlement, UndecidedEvent } from './store.ts';
+import { createWaker } from './waker.ts';
+
+/** Events decided between two writes: large enough to share the fsync, small enough to keep the latency low. */
+const BATCH = 256;
+/** After so many events the loop is given up for a turn, so that requests are answered meanwhile. */
+const EVENTS_PER_TURN = 16;
+/** A decision may rest on a reading so old; the plan of a swap reads afresh anyway. */
+const FLEET_MAX_AGE_MS = 10_000;
+/** An event about an instance that the reading lacks asks for a new one, but not more often than this. */
+const FLEET_MIN_AGE_MS = 2_000;
+/** While the cloud cannot be read, decisions go on with the last reading for so long; then events wait. */
+const FLEET_STALE_MS = 600_000;
+/** The inbox is looked at so often even when nobody rings. */
+const IDLE_MS = 1_000;
+
+/** Takes events from the inbox to decisions and runs, one batch after the other, in the order of their arrival. */
+export interface Dispatcher {
+  start(): void;
+  /** Rings when the inbox has something new. Cheap; may be called for every event. */
+  wake(): void;
+  /** Resolves when the batch in hand is written. What is undecided stays in the inbox. */
+  stop(): Promise<void>;
+}
+
+export interface DispatcherDeps {
+  readonly store: DecisionStore;
+  readonly fleet: Fleet;
+  readonly memory: LiveMemory;
+  readonly ruleset: { current(): Ruleset };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newId: (kind: IdKind) => string;
+  /** The whole daemon only watches: what would be dispatched is shadowed. */
+  readonly shadow: boolean;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Rings the worker when there are new runs. */
+  runsAdded(): void;
+  /** Told of every decision that was recorded; the demo shows them. */
+  decided?(decision: Decision): void;
+}
+
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const stopping = new AbortController();
+  const waker = createWaker(deps.clock, stopping.signal);
+  let loop: Promise<void> = Promise.resolve();
+  return {
+    start() {
+      loop = dispatchForEver(deps, waker.rest, stopping.signal);
+    },
+    wake: waker.wake,
+    stop() {
+      stopping.abort();
+      return loop;
+    },
+  };
+}
+
+async function dispatchForEver(
+  deps: DispatcherDeps,
+  rest: (ms: number) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  let after = 0;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      const events = await deps.store.undecided(after, BATCH);
+      if (events.length === 0) {
+        await rest(IDLE_MS);
+        continue;
+      }
+      await dispatch(deps, events, signal);
+      after = events.at(-1)?.seq ?? after;
+      failures = 0;
+    } catch (thrown) {
+      failures++;
+      const { code, message } = asFailure(thrown);
+      deps.log.error({ code, error: message, failures }, 'events wait: they could not be decided');
+      await sleep(deps.clock, backoffMs(RUN_BACKOFF, failures, deps.random), signal);
+    }
+  }
+}
+
+/** Gives requests a turn of the event loop. */
+async function breathe(): Promise<void> {
+  await nextTurn();
+}
+
+async function dispatch(
+  deps: DispatcherDeps,
+  events: readonly UndecidedEvent[],
+  signal: AbortSignal,
+): Promise<void> {
+  const fleet = await readFleet(deps, events);
+  const ruleset = deps.ruleset.current();
+  const settlements: Settlement[] = [];
+  for (const [position, { seq, event }] of events.entries()) {
+    if (position % EVENTS_PER_TURN === EVENTS_PER_TURN - 1) await breathe();
+    const now = deps.clock.now();
+    const endTimer = deps.metrics.decisionDuration.startTimer();
+    const { memory, shadow, newId } = deps;
+    const verdicts = await decide({ event, ruleset, fleet, memory, now, shadow, newId, breathe });
+    endTimer();
+    settlements.push(settlementOf(seq, verdicts, deps));
+  }
+  await settle(deps, settlements, signal);
+  for (const { decisions } of settlements) for (const decision of decisions) tell(deps, decision);
+  if (settlements.some((settlement) => settlement.runs.length > 0)) deps.runsAdded();
+}
+
+/** What has been decided is remembered at once, so that the next event of the same batch sees it. */
+function settlementOf(seq: number, verdicts: readonly Verdict[], deps: DispatcherDeps): Settlement {
+  const now = deps.clock.now();
+  const decisions = verdicts.map((verdict) => verdict.decision);
+  const runs = decisions.flatMap((decision) => runOf(decision));
+  const cooldowns = verdicts.flatMap((verdict) => (verdict.cooldown === null ? [] : [verdict.cooldown]));
+  for (const run of runs) deps.memory.runStarted(run);
+  for (const cooldown of cooldowns) deps.memory.cooldownTaken(cooldown, now);
+  return { seq, decisions, runs, cooldowns };
+}
+
+/**
+ * Writes until it is written: the memory is ahead of the store from here on, so the batch must not be decided anew. Gives
+ * up only when the daemon stops, whose memory goes with it.
+ */
+async function settle(
+  deps: DispatcherDeps,
+  settlements: readonly Settlement[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await deps.store.settle(settlements);
+      return;
+    } catch (thrown) {
+      const failure = asFailure(thrown);
+      deps.log.error(
+        { code: failure.code, error: failure.message, attempt },
+        'decisions could not be written',
+      );
+      const again = await sleep(deps.clock, backoffMs(RUN_BACKOFF, attempt, deps.random), signal);
+      if (!again) throw failure;
+    }
+  }
+}
+
+function runOf(decision: Decision): Run[] {
+  const { runId, rule, subject } = decision;
+  if (runId === null || rule === null || subject.group === null || subject.instance === null) return [];
+  return [
+    {
+      id: runId,
+      decisionId: decision.id,
+      rule,
+      group: subject.group,
+      instanceId: subject.instance,
+      actions: decision.actions,
+      state: 'pending',
+      dueAt: decision.at,
+      createdAt: decision.at,
+      finishedAt: null,
+      attempt: 0,
+      error: null,
+      steps: [],
+    },
+  ];
+}
+
+/** A recent reading; a newer one when an event speaks of an instance that the reading does not know. */
+async function readFleet(deps: DispatcherDeps, events: readonly UndecidedEvent[]): Promise<FleetView> {
+  const { fleet, clock } = deps;
+  try {
+    const view = await fleet.atMost(FLEET_MAX_AGE_MS);
+    return events.some(({ event }) => speaksOfStranger(event.labels, view))
+      ? await fleet.atMost(FLEET_MIN_AGE_MS)
+      : view;
+  } catch (thrown) {
+    const failure = asFailure(thrown);
+    const last = fleet.current();
+    if (last === null || clock.now() - last.readAt > FLEET_STALE_MS) throw failure;
+    deps.log.warn({ code: failure.code, error: failure.message }, 'deciding on an old reading of the groups');
+    return last;
+  }
+}
+
+const INSTANCE_ID = /^i-[0-9a-f]{8,17}$/;
+
+function speaksOfStranger(labels: Readonly<Record<string, string>>, view: FleetView): boolean {
+  return Object.values(labels).some((value) => INSTANCE_ID.test(value) && !view.instances.has(value));
+}
+
+function tell(deps: DispatcherDeps, decision: Decision): void {
+  const { rule, outcome, reason } = decision;
+  deps.metrics.decisions.inc({ rule: rule ?? '', outcome, reason });
+  deps.decided?.(decision);
+  const fields = {
+    decision: decision.id,
+    event: decision.event.id,
+    rule,
+    outcome,
+    reason,
+    group: decision.subject.group?.name,
+    instance: decision.subject.instance,
+    detail: decision.detail,
+    run: decision.runId,
+    generation: decision.generation,
+  };
+  if (outcome === 'failed') deps.log.error(fields, 'a rule could not be evaluated');
+  else if (outcome === 'not_matched') deps.log.debug(fields, 'decision');
+  else deps.log.info(fields, 'decision');
+}

@@ -1,0 +1,186 @@
+import type { Clock } from '../base/clock.ts';
+import { asFailure } from '../base/failure.ts';
+import { groupKey } from '../base/group-name.ts';
+import { type Market, marketName } from '../base/market.ts';
+import type { CloudPlace, CloudReads, Group, Instance, MarketData, Member } from '../cloud/cloud.ts';
+import type { FleetView, GroupView, InstanceView } from '../engine/fleet.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** Prices move by the minute; an older price list is read again, in the background. */
+const PRICES_MAX_AGE_MS = 300_000;
+
+/**
+ * The groups and instances of all configured places, read together and kept for a while: what decisions are made on.
+ * A swap never acts on it: its plan reads afresh.
+ */
+export interface Fleet {
+  /** The newest reading; null before the first. */
+  current(): FleetView | null;
+  /** A reading not older than `maxAgeMs`: the one at hand, or a new one shared by all who ask meanwhile. */
+  atMost(maxAgeMs: number): Promise<FleetView>;
+}
+
+export interface FleetDeps {
+  readonly cloud: Pick<CloudReads, 'groups' | 'instances' | 'marketData'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function createFleet(deps: FleetDeps): Fleet {
+  const prices = createPriceBook(deps);
+  let newest: FleetView | null = null;
+  let reading: Promise<FleetView> | null = null;
+  const read = async (): Promise<FleetView> => {
+    const readAt = deps.clock.now();
+    const groups = await deps.cloud.groups();
+    const machines = await readMachines(deps.cloud, groups);
+    prices.refresh(groups);
+    newest = viewOf(readAt, groups, { machines, prices });
+    return newest;
+  };
+  return {
+    current: () => newest,
+    atMost(maxAgeMs) {
+      if (newest !== null && deps.clock.now() - newest.readAt <= maxAgeMs) return Promise.resolve(newest);
+      reading ??= read().finally(() => {
+        reading = null;
+      });
+      return reading;
+    },
+  };
+}
+
+/** The view of one group from a fresh reading, for a plan. */
+export function groupView(
+  group: Group,
+  machines: ReadonlyMap<string, Instance>,
+  priceOf: PriceOf,
+): GroupView {
+  return {
+    group: group.group,
+    desired: group.desired,
+    min: group.min,
+    max: group.max,
+    tags: Object.fromEntries(group.tags.map((tag) => [tag.key, tag.value])),
+    instances: group.members.flatMap((member) =>
+      instanceView(member, machines.get(member.instanceId), priceOf),
+    ),
+  };
+}
+
+/** Hourly price of a market in US dollars; null when unknown. */
+export type PriceOf = (market: Market) => number | null;
+
+/** The prices in one place's market data. */
+export function pricesIn(data: MarketData): PriceOf {
+  const prices = new Map<string, number | null>();
+  for (const { type, zone, spotPrice, onDemandPrice } of data.offers) {
+    prices.set(marketName({ type, zone, purchaseOption: 'spot' }), spotPrice);
+    prices.set(marketName({ type, zone, purchaseOption: 'on-demand' }), onDemandPrice);
+  }
+  return (market) => prices.get(marketName(market)) ?? null;
+}
+
+/** A member whose machine cannot be read (terminated long ago, or too new) is left out: its market is unknown. */
+function instanceView(member: Member, machine: Instance | undefined, priceOf: PriceOf): InstanceView[] {
+  if (machine === undefined) return [];
+  return [
+    {
+      id: member.instanceId,
+      type: machine.type,
+      zone: machine.zone,
+      purchaseOption: machine.purchaseOption,
+      lifecycleState: member.lifecycleState,
+      healthStatus: member.healthStatus,
+      protectedFromScaleIn: member.protectedFromScaleIn,
+      launchedAt: machine.launchedAt,
+      privateDnsName: machine.privateDnsName,
+      privateAddress: machine.privateAddress,
+      tags: machine.tags,
+      hourlyPrice: priceOf(machine),
+      onDemandHourlyPrice: priceOf({ ...machine, purchaseOption: 'on-demand' }),
+    },
+  ];
+}
+
+/** The machines of all members, one batched read a place. */
+async function readMachines(
+  cloud: Pick<CloudReads, 'instances'>,
+  groups: readonly Group[],
+): Promise<ReadonlyMap<string, Instance>> {
+  const places = Map.groupBy(groups, (group) => placeKey(group.group));
+  const machines = await Promise.all(
+    [...places.values()].map((inPlace) => {
+      const ids = inPlace.flatMap((group) => group.members.map((member) => member.instanceId));
+      const [first] = inPlace;
+      return first === undefined ? Promise.resolve([]) : cloud.instances(first.group, ids);
+    }),
+  );
+  return new Map(machines.flat().map((machine) => [machine.id, machine]));
+}
+
+function viewOf(
+  readAt: number,
+  read: readonly Group[],
+  about: { readonly machines: ReadonlyMap<string, Instance>; readonly prices: PriceBook },
+): FleetView {
+  const groups = new Map<string, GroupView>();
+  const instances = new Map<string, { group: string; instance: InstanceView }>();
+  const addresses = new Map<string, string>();
+  for (const group of read) {
+    const key = groupKey(group.group);
+    const view = groupView(group, about.machines, about.prices.of(group.group));
+    groups.set(key, view);
+    for (const instance of view.instances) {
+      instances.set(instance.id, { group: key, instance });
+      for (const address of addressesOf(instance)) addresses.set(address, instance.id);
+    }
+  }
+  return { readAt, groups, instances, addresses };
+}
+
+/** Under what names a node exporter or a kubelet may report the instance. */
+function addressesOf(instance: InstanceView): string[] {
+  const { privateDnsName, privateAddress } = instance;
+  const names =
+    privateDnsName === null ? [] : [privateDnsName, privateDnsName.split('.')[0] ?? privateDnsName];
+  return privateAddress === null ? names : [...names, privateAddress];
+}
+
+function placeKey(place: CloudPlace): string {
+  return `${place.account}/${place.region}`;
+}
+
+/** Prices by place, read in the background: a decision never waits for them, it just lacks the fact until then. */
+interface PriceBook {
+  of(place: CloudPlace): PriceOf;
+  refresh(groups: readonly Group[]): void;
+}
+
+function createPriceBook(deps: FleetDeps): PriceBook {
+  const books = new Map<string, { priceOf: PriceOf; askedAt: number }>();
+  const nothingKnown: PriceOf = () => null;
+  const ask = async (place: CloudPlace, zones: readonly string[]): Promise<void> => {
+    const key = placeKey(place);
+    const before = books.get(key)?.priceOf ?? nothingKnown;
+    books.set(key, { priceOf: before, askedAt: deps.clock.now() });
+    try {
+      const priceOf = pricesIn(await deps.cloud.marketData(place, zones));
+      books.set(key, { priceOf, askedAt: deps.clock.now() });
+    } catch (thrown) {
+      deps.log.warn({ region: place.region, error: asFailure(thrown).message }, 'prices could not be read');
+    }
+  };
+  return {
+    of: (place) => books.get(placeKey(place))?.priceOf ?? nothingKnown,
+    refresh(groups) {
+      for (const [key, inPlace] of Map.groupBy(groups, (group) => placeKey(group.group))) {
+        const [first] = inPlace;
+        const askedAt = books.get(key)?.askedAt ?? Number.NEGATIVE_INFINITY;
+        if (first === undefined || deps.clock.now() - askedAt < PRICES_MAX_AGE_MS) continue;
+        const zones = new Set(inPlace.flatMap((group) => group.members.map((member) => member.zone)));
+        void ask(first.group, [...zones].sort());
+      }
+    },
+  };
+}

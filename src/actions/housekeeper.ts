@@ -1,0 +1,135 @@
+import { type Clock, sleep } from '../base/clock.ts';
+import { asFailure } from '../base/failure.ts';
+import {
+  diversityRatio,
+  hourlyCost,
+  largestMarketShare,
+  onDemandCount,
+  spotCount,
+} from '../engine/composition.ts';
+import type { FleetView, GroupView } from '../engine/fleet.ts';
+import { effectivePolicy, onDemandFloor } from '../engine/policies.ts';
+import type { Ruleset } from '../engine/ruleset.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Fleet } from './fleet.ts';
+import type { QueryStore } from './store.ts';
+import type { UnavailableMarkets } from './unavailable-markets.ts';
+
+/** Gauges are at most so old; also keeps the reading of the groups warm for the first event after a quiet time. */
+const ROUND_MS = 15_000;
+/** Old records are deleted once an hour: retention is counted in days. */
+const PRUNE_MS = 3_600_000;
+
+/** The chores that nobody asks for: gauges of inbox and groups, and retention. */
+export interface Housekeeper {
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface HousekeeperDeps {
+  readonly store: Pick<QueryStore, 'inboxState' | 'prune'>;
+  readonly fleet: Fleet;
+  readonly ruleset: { current(): Ruleset };
+  readonly markets: UnavailableMarkets;
+  readonly retentionMs: number;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+export function createHousekeeper(deps: HousekeeperDeps): Housekeeper {
+  const stopping = new AbortController();
+  let loop: Promise<void> = Promise.resolve();
+  return {
+    start() {
+      loop = keepHouse(deps, stopping.signal);
+    },
+    stop() {
+      stopping.abort();
+      return loop;
+    },
+  };
+}
+
+async function keepHouse(deps: HousekeeperDeps, signal: AbortSignal): Promise<void> {
+  let prunedAt = Number.NEGATIVE_INFINITY;
+  while (!signal.aborted) {
+    await chore(deps, 'groups could not be read for the metrics', () => showGroups(deps));
+    await chore(deps, 'the inbox could not be read for the metrics', () => showInbox(deps));
+    deps.metrics.marketsUnavailable.set(deps.markets.count());
+    const now = deps.clock.now();
+    if (now - prunedAt >= PRUNE_MS) {
+      prunedAt = now;
+      await chore(deps, 'old records could not be deleted', () => prune(deps, now - deps.retentionMs));
+    }
+    await sleep(deps.clock, ROUND_MS, signal);
+  }
+}
+
+/** A chore that fails is told and tried again in the next round. */
+async function chore(deps: HousekeeperDeps, complaint: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    const { code, message } = asFailure(thrown);
+    deps.log.warn({ code, error: message, complaint }, 'a chore failed');
+  }
+}
+
+async function prune(deps: HousekeeperDeps, before: number): Promise<void> {
+  const rows = await deps.store.prune(before);
+  if (rows > 0) deps.log.info({ rows }, 'old records were deleted');
+}
+
+async function showInbox({ store, metrics, clock }: HousekeeperDeps): Promise<void> {
+  const { depth, oldestReceivedAt } = await store.inboxState();
+  metrics.inboxDepth.set(depth);
+  metrics.inboxOldestEventAge.set(oldestReceivedAt === null ? 0 : (clock.now() - oldestReceivedAt) / 1000);
+}
+
+async function showGroups(deps: HousekeeperDeps): Promise<void> {
+  const view = await deps.fleet.atMost(ROUND_MS);
+  const { metrics } = deps;
+  const gauges = [
+    metrics.groupInstances,
+    metrics.groupDiversityRatio,
+    metrics.groupMarketShareMax,
+    metrics.groupOnDemandShortfall,
+    metrics.groupCost,
+  ];
+  // Groups that are gone, or managed no more, must not go on as series.
+  for (const gauge of gauges) gauge.reset();
+  for (const group of managed(view, deps.ruleset.current())) showGroup(metrics, group);
+}
+
+interface Managed {
+  readonly view: GroupView;
+  readonly shortfall: number;
+}
+
+function managed(view: FleetView, ruleset: Ruleset): Managed[] {
+  return [...view.groups.values()].flatMap((group) => {
+    const policy = effectivePolicy(ruleset.policies, group);
+    if (policy === null) return [];
+    return [
+      { view: group, shortfall: Math.max(0, onDemandFloor(policy, group.desired) - onDemandCount(group)) },
+    ];
+  });
+}
+
+function showGroup(metrics: Metrics, { view, shortfall }: Managed): void {
+  const group = view.group.name;
+  metrics.groupInstances.set({ group, purchase_option: 'spot' }, spotCount(view));
+  metrics.groupInstances.set({ group, purchase_option: 'on-demand' }, onDemandCount(view));
+  metrics.groupOnDemandShortfall.set({ group }, shortfall);
+  const ratio = diversityRatio(view);
+  if (ratio !== null) metrics.groupDiversityRatio.set({ group }, ratio);
+  const share = largestMarketShare(view);
+  if (share !== null) metrics.groupMarketShareMax.set({ group }, share);
+  for (const option of ['spot', 'on-demand'] as const) {
+    const instances = view.instances.filter((instance) => instance.purchaseOption === option);
+    const cost = hourlyCost({ ...view, instances });
+    if (cost !== null) metrics.groupCost.set({ group, purchase_option: option }, cost);
+  }
+}

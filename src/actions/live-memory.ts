@@ -1,0 +1,79 @@
+import { groupKey } from '../base/group-name.ts';
+import type { Memory, PastSwap } from '../engine/memory.ts';
+import type { Run } from './run.ts';
+import type { Cooldown, DecisionStore, HistoryStore, Pause, RunStore, SwapRecord } from './store.ts';
+import type { UnavailableMarkets } from './unavailable-markets.ts';
+
+/** Facts and budgets look back a day at most; older swaps are forgotten. */
+const SWAPS_KEPT_MS = 86_400_000;
+/** Ended cooldowns are thrown out when so many entries have come together, so that the map stays bounded. */
+const COOLDOWNS_SWEEP = 4096;
+
+/**
+ * The engine's memory, kept in step with what has been recorded in the store. The store is the truth: `load` reads all
+ * of it on start, and whoever records something tells it here once the record is durable, or before, if it repeats the
+ * record until it is.
+ */
+export interface LiveMemory extends Memory {
+  load(now: number): Promise<void>;
+  cooldownTaken(cooldown: Cooldown, now: number): void;
+  runStarted(run: Run): void;
+  runEnded(run: Run): void;
+  swapBegan(swap: SwapRecord, now: number): void;
+  paused(pause: Pause): void;
+  resumed(group: string | null): void;
+}
+
+export type MemoryStore = Pick<DecisionStore, 'cooldowns'> &
+  Pick<HistoryStore, 'swapsSince' | 'pauses'> &
+  Pick<RunStore, 'liveRuns'>;
+
+export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets): LiveMemory {
+  const cooldowns = new Map<string, Map<string, number>>();
+  const live = new Map<string, string>();
+  const pauses = new Map<string | null, string>();
+  let swaps: SwapRecord[] = [];
+  let byGroup = new Map<string, PastSwap[]>();
+
+  const memory: LiveMemory = {
+    cooldownUntil: (rule, key) => cooldowns.get(rule)?.get(key) ?? null,
+    liveRun: (group, instance) => live.get(runKey(group, instance)) ?? null,
+    swaps: (group) => byGroup.get(group) ?? [],
+    interruptions: (market, since) =>
+      swaps.filter((swap) => swap.urgent && swap.market === market && swap.at >= since).length,
+    pausedBecause: (group) => pauses.get(group) ?? pauses.get(null) ?? null,
+    unavailableUntil: (market) => markets.until(market),
+    async load(now) {
+      for (const cooldown of await store.cooldowns(now)) memory.cooldownTaken(cooldown, now);
+      for (const run of await store.liveRuns()) memory.runStarted(run);
+      for (const swap of await store.swapsSince(now - SWAPS_KEPT_MS)) memory.swapBegan(swap, now);
+      for (const pause of await store.pauses()) memory.paused(pause);
+    },
+    cooldownTaken(cooldown, now) {
+      const keys = cooldowns.get(cooldown.rule) ?? new Map<string, number>();
+      cooldowns.set(
+        cooldown.rule,
+        keys.set(cooldown.key, Math.max(cooldown.until, keys.get(cooldown.key) ?? 0)),
+      );
+      if (keys.size % COOLDOWNS_SWEEP === 0) forgetEnded(keys, now);
+    },
+    runStarted: (run) => void live.set(runKey(groupKey(run.group), run.instanceId), run.id),
+    runEnded: (run) => void live.delete(runKey(groupKey(run.group), run.instanceId)),
+    swapBegan(swap, now) {
+      if (swaps.some((known) => known.runId === swap.runId)) return;
+      swaps = [...swaps, swap].filter((known) => known.at >= now - SWAPS_KEPT_MS);
+      byGroup = Map.groupBy(swaps, (known) => known.group);
+    },
+    paused: (pause) => void pauses.set(pause.group, pause.reason),
+    resumed: (group) => void pauses.delete(group),
+  };
+  return memory;
+}
+
+function runKey(group: string, instance: string): string {
+  return `${group}#${instance}`;
+}
+
+function forgetEnded(keys: Map<string, number>, now: number): void {
+  for (const [key, until] of keys) if (until <= now) keys.delete(key);
+}

@@ -1,0 +1,275 @@
+import { type Clock, sleep } from '../base/clock.ts';
+import { asFailure, Failure } from '../base/failure.ts';
+import type { Random } from '../base/random.ts';
+import type { Cloud } from '../cloud/cloud.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Action, ActionWorld, Step, StepContext, StepOutcome, UndoOutcome } from './action.ts';
+import { type Journal, openedSteps } from './journal.ts';
+import { type Backoff, backoffMs, POLL_BACKOFF, STEP_BACKOFF } from './retry.ts';
+import type { RunError, RunInput, StepRecord } from './run.ts';
+
+/** Longest time for a step that does not say, retries included. */
+const STEP_DEADLINE_MS = 300_000;
+/** An undo is worth more patience than a deed: giving up on it leaves something behind for the janitor. */
+const UNDO_DEADLINE_MS = 1_800_000;
+
+export interface SagaDeps {
+  readonly cloud: Cloud;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly world: ActionWorld;
+  /** Aborts when the lease is lost or the daemon stops: the saga ends between two looks, never inside a request. */
+  readonly signal: AbortSignal;
+  /** Called with each step that ended, for metrics. */
+  stepEnded(action: string, step: StepRecord): void;
+}
+
+/** How the performing of a run ended; `stopped` means that another process has to go on with it. */
+export type SagaEnd = RunInput | { readonly kind: 'stopped' };
+
+/** Thrown inside the saga when `signal` aborts. */
+const STOPPED = new Failure('cancelled', 'retry', 'the worker was stopped');
+
+/**
+ * Performs the actions of a run one after the other, from wherever its journal says that it stands: first use and
+ * recovery are the same code. A failing action is undone, newest step first, unless it is past its point of no return;
+ * then only the steps that always run still do.
+ */
+export async function performActions(
+  journal: Journal,
+  actions: readonly Action[],
+  deps: SagaDeps,
+): Promise<SagaEnd> {
+  try {
+    for (const [index, action] of actions.entries()) {
+      const end = await performAction({ journal, action, index, deps });
+      if (end !== null) return end;
+    }
+    return { kind: 'succeeded', at: deps.clock.now() };
+  } catch (thrown) {
+    if (thrown === STOPPED) return { kind: 'stopped' };
+    throw thrown;
+  }
+}
+
+interface Part {
+  readonly journal: Journal;
+  readonly action: Action;
+  readonly index: number;
+  readonly deps: SagaDeps;
+}
+
+/** Null when the action succeeded. */
+async function performAction(part: Part): Promise<RunInput | null> {
+  let error = part.journal.errorOf(part.index);
+  for (const [position, step] of part.action.steps.entries()) {
+    if (!isDue(part, step, error)) continue;
+    const failed = await performStep(part, step);
+    error ??= failed;
+    // The first step only looks and plans: when it fails or says no, there is nothing to undo.
+    if (failed !== null && position === 0) break;
+  }
+  return error === null ? null : giveUp(part, error);
+}
+
+/** Whether the step is still to be performed: after a failure only those that always run, and only going forward. */
+function isDue(part: Part, step: Step, error: RunError | null): boolean {
+  const record = part.journal.find(part.index, step.name);
+  if (record !== null && record.state !== 'running') return false;
+  return error === null || (step.always === true && isPastNoReturn(part));
+}
+
+async function giveUp(part: Part, error: RunError): Promise<RunInput> {
+  const changed = openedSteps(part.journal.run, part.index).length > 1;
+  const clean = !isPastNoReturn(part) && changed && (await undoAction(part));
+  return { kind: clean ? 'rolled_back' : 'failed', at: part.deps.clock.now(), error };
+}
+
+function isPastNoReturn(part: Part): boolean {
+  return part.action.steps.some(
+    (step) => step.pointOfNoReturn === true && part.journal.find(part.index, step.name)?.state === 'done',
+  );
+}
+
+/** Null when the step was done or was not needed; else why it failed, which has been written down. */
+async function performStep(part: Part, step: Step): Promise<RunError | null> {
+  const { journal, deps } = part;
+  let record = journal.find(part.index, step.name) ?? (await journal.begin(part.index, step.name));
+  const context = contextOf(part, step);
+  const deadline = record.startedAt + (step.deadlineMs?.(context) ?? STEP_DEADLINE_MS);
+  const attempts = { failed: 0, waited: 0 };
+  for (;;) {
+    const outcome = await attempt(() => step.perform(context), deps.signal);
+    record = journal.find(part.index, step.name) ?? record;
+    if (!isAgain(outcome)) return settle(part, record, outcome);
+    if (deps.clock.now() >= deadline) return settleLate(part, record, { step, outcome });
+    await pause(deps, outcome, attempts);
+  }
+}
+
+type Again =
+  | { readonly kind: 'wait'; readonly for: string }
+  | { readonly kind: 'retry'; readonly failure: Failure };
+type Settled =
+  | Exclude<StepOutcome, { kind: 'wait' }>
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+async function attempt<O extends StepOutcome | UndoOutcome>(
+  act: () => Promise<O>,
+  signal: AbortSignal,
+): Promise<O | Again | { kind: 'done'; detail: object } | { kind: 'failed'; failure: Failure }> {
+  if (signal.aborted) throw STOPPED;
+  try {
+    return await act();
+  } catch (thrown) {
+    const failure = asFailure(thrown);
+    if (failure.code === 'lease_lost') throw failure;
+    if (failure.disposition === 'done') return { kind: 'done', detail: {} };
+    if (failure.disposition === 'retry') return { kind: 'retry', failure };
+    return { kind: 'failed', failure };
+  }
+}
+
+function isAgain(outcome: { readonly kind: string }): outcome is Again {
+  return outcome.kind === 'wait' || outcome.kind === 'retry';
+}
+
+async function settle(part: Part, record: StepRecord, outcome: Settled): Promise<RunError | null> {
+  const { journal, deps } = part;
+  const at = deps.clock.now();
+  switch (outcome.kind) {
+    case 'done':
+      await end(part, {
+        ...record,
+        state: 'done',
+        finishedAt: at,
+        detail: { ...record.detail, ...outcome.detail },
+      });
+      return null;
+    case 'skipped':
+      await end(part, { ...record, state: 'skipped', finishedAt: at });
+      return null;
+    case 'refused': {
+      const error = { reason: outcome.reason, message: outcome.message };
+      await end(part, { ...record, state: 'failed', finishedAt: at, error, detail: { ...outcome.detail } });
+      return error;
+    }
+    case 'failed': {
+      const error = { reason: outcome.failure.code, message: outcome.failure.message };
+      deps.log.warn({ run: journal.run.id, step: record.name, ...error }, 'a step failed');
+      await end(part, { ...record, state: 'failed', finishedAt: at, error });
+      return error;
+    }
+  }
+}
+
+async function settleLate(
+  part: Part,
+  record: StepRecord,
+  late: { readonly step: Step; readonly outcome: Again },
+): Promise<RunError | null> {
+  const { step, outcome } = late;
+  part.deps.log.warn({ run: part.journal.run.id, step: step.name }, 'a step passed its deadline');
+  if (step.lateIs === 'done') return settle(part, record, { kind: 'done', detail: { late: true } });
+  const failure =
+    outcome.kind === 'retry'
+      ? outcome.failure
+      : new Failure('timeout', 'reject', `${step.name}: gave up waiting for ${outcome.for}`);
+  return settle(part, record, { kind: 'failed', failure });
+}
+
+async function end(part: Part, record: StepRecord): Promise<void> {
+  await part.journal.write(record);
+  part.deps.stepEnded(part.action.kind, record);
+}
+
+/** Waits before the next look or attempt. Throws STOPPED when the signal aborts meanwhile. */
+async function pause(
+  deps: SagaDeps,
+  outcome: Again,
+  attempts: { failed: number; waited: number },
+): Promise<void> {
+  const waiting = outcome.kind === 'wait';
+  const backoff: Backoff = waiting ? POLL_BACKOFF : STEP_BACKOFF;
+  const count = waiting ? ++attempts.waited : ++attempts.failed;
+  const slept = await sleep(deps.clock, backoffMs(backoff, count, deps.random), deps.signal);
+  if (!slept) throw STOPPED;
+}
+
+/** Undoes what was begun, newest first. False when something could not be undone. */
+async function undoAction(part: Part): Promise<boolean> {
+  let clean = true;
+  for (const record of openedSteps(part.journal.run, part.index).reverse()) {
+    const step = part.action.steps.find((candidate) => candidate.name === record.name);
+    if (step?.undo === undefined || record.state === 'undone' || record.state === 'skipped') continue;
+    clean = (await undoStep(part, step, record)) && clean;
+  }
+  return clean;
+}
+
+async function undoStep(part: Part, step: Step, begun: StepRecord): Promise<boolean> {
+  const { journal, deps } = part;
+  const undo = step.undo?.bind(step);
+  if (undo === undefined) return true;
+  await journal.write({ ...begun, state: 'undoing' });
+  const context = contextOf(part, step);
+  const deadline = deps.clock.now() + UNDO_DEADLINE_MS;
+  const attempts = { failed: 0, waited: 0 };
+  for (;;) {
+    const outcome = await attempt(() => undo(context), deps.signal);
+    const record = journal.find(part.index, step.name) ?? begun;
+    if (outcome.kind === 'undone' || outcome.kind === 'done') {
+      await end(part, { ...record, state: 'undone', finishedAt: deps.clock.now() });
+      return true;
+    }
+    if (outcome.kind === 'failed' || deps.clock.now() >= deadline) {
+      await undoFailed(part, record, outcome);
+      return false;
+    }
+    await pause(deps, outcome, attempts);
+  }
+}
+
+async function undoFailed(
+  part: Part,
+  record: StepRecord,
+  outcome: Again | { readonly kind: 'failed'; readonly failure: Failure },
+): Promise<void> {
+  const error: RunError =
+    outcome.kind === 'wait'
+      ? { reason: 'timeout', message: `undoing ${record.name}: gave up waiting for ${outcome.for}` }
+      : { reason: outcome.failure.code, message: outcome.failure.message };
+  part.deps.log.error(
+    { run: part.journal.run.id, step: record.name, ...error },
+    'a step could not be undone',
+  );
+  await end(part, { ...record, state: 'undo_failed', finishedAt: part.deps.clock.now(), error });
+}
+
+function contextOf(part: Part, step: Step): StepContext {
+  const { journal, index, deps } = part;
+  const spec = journal.run.actions[index];
+  if (spec === undefined) throw new Failure('internal', 'reject', `run has no action ${index}`);
+  const soFar = (name: string): object => journal.find(index, name)?.detail ?? {};
+  return {
+    run: journal.run,
+    action: spec,
+    cloud: deps.cloud,
+    clock: deps.clock,
+    random: deps.random,
+    log: deps.log,
+    world: deps.world,
+    soFar,
+    detail: (name) => {
+      if (journal.find(index, name)?.state !== 'done') {
+        throw new Failure('internal', 'reject', `step ${name} is not done`);
+      }
+      return soFar(name);
+    },
+    checkpoint: async (detail) => {
+      const record = journal.find(index, step.name);
+      if (record !== null) await journal.write({ ...record, detail: { ...detail } });
+    },
+  };
+}

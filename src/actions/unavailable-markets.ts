@@ -1,0 +1,44 @@
+import type { Clock } from '../base/clock.ts';
+
+/** A market that had no capacity is avoided for three minutes (Karpenter's figure; pitfall 22)… */
+const FIRST_MS = 180_000;
+/** …doubling with every further failure, to an hour. */
+const LONGEST_MS = 3_600_000;
+
+/**
+ * Which markets had no capacity lately. A market whose time is over is probed by the next launch that wants it; only
+ * when that serves is its history forgotten, else the time doubles. In memory only: after a restart one launch a market
+ * finds out again.
+ */
+export interface UnavailableMarkets {
+  /** Until when the market is avoided, ms since the epoch; null when it is not. */
+  until(market: string): number | null;
+  failed(market: string): void;
+  served(market: string): void;
+  /** How many are avoided now. */
+  count(): number;
+}
+
+export function createUnavailableMarkets(clock: Clock): UnavailableMarkets {
+  const entries = new Map<string, { until: number; lastedMs: number }>();
+  const avoided = (entry: { until: number }): boolean => entry.until > clock.now();
+  return {
+    until(market) {
+      const entry = entries.get(market);
+      return entry !== undefined && avoided(entry) ? entry.until : null;
+    },
+    failed(market) {
+      const before = entries.get(market);
+      const lastedMs = before === undefined ? FIRST_MS : Math.min(LONGEST_MS, before.lastedMs * 2);
+      entries.set(market, { until: clock.now() + lastedMs, lastedMs });
+      forgetOld(entries, clock.now());
+    },
+    served: (market) => void entries.delete(market),
+    count: () => [...entries.values()].filter(avoided).length,
+  };
+}
+
+/** An entry that ended longer ago than it can last says nothing any more; so the map stays bounded. */
+function forgetOld(entries: Map<string, { until: number; lastedMs: number }>, now: number): void {
+  for (const [market, entry] of entries) if (entry.until + LONGEST_MS < now) entries.delete(market);
+}

@@ -1,0 +1,75 @@
+import type { Fleet } from '../actions/fleet.ts';
+import type { Run } from '../actions/run.ts';
+import type { Cooldown, HistoryStore, QueryStore } from '../actions/store.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Memory } from '../engine/memory.ts';
+import type { PolicySpec } from '../engine/policy.ts';
+import type { RuleSpec } from '../engine/rule.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** What the routes ask of the rest of the daemon. Whatever fails with a `Failure` is answered by its code. */
+export interface ApiDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly about: About;
+  readonly store: Pick<QueryStore, 'decisions' | 'decision' | 'runs' | 'run' | 'inboxState'>;
+  /** Runs that are not over. */
+  liveRuns(): Promise<readonly Run[]>;
+  /** Cooldowns of rules that end after `now`. */
+  cooldowns(now: number): Promise<readonly Cooldown[]>;
+  /** The switch. A change is in force, everywhere that asks, before its promise resolves. */
+  readonly pausing: Pick<HistoryStore, 'pauses' | 'pause' | 'resume'>;
+  readonly fleet: Pick<Fleet, 'current' | 'atMost'>;
+  readonly ruleset: { current(): RulesetView };
+  readonly memory: Memory;
+  readonly metrics: { readonly registry: { readonly contentType: string; metrics(): Promise<string> } };
+  /** Whether traffic is welcome; `because` names what is missing, one sentence each. */
+  readiness(): Promise<Readiness>;
+  /** Reads the rule files and puts them in force when they are sound. */
+  reload(): Promise<ReloadOutcome>;
+}
+
+/** What the daemon is; settled when it starts. */
+export interface About {
+  readonly version: string;
+  /** ms since the epoch. */
+  readonly startedAt: number;
+  readonly cloud: 'aws' | 'simulated';
+  /** The setting `shadow`: decide and record, but do nothing. */
+  readonly shadow: boolean;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly because: readonly string[];
+}
+
+/** All rules and policies in force. */
+export interface RulesetView {
+  readonly generation: number;
+  readonly hash: string;
+  /** ms since the epoch. */
+  readonly loadedAt: number;
+  readonly rules: readonly { readonly spec: RuleSpec }[];
+  readonly policies: readonly PolicySpec[];
+}
+
+/** What a reload came to: `rejected` left the rules as they were, and `problems` has every reason. */
+export interface ReloadOutcome {
+  readonly outcome: 'applied' | 'unchanged' | 'rejected';
+  /** Of the ruleset in force afterwards. */
+  readonly generation: number;
+  readonly hash: string;
+  /** Warnings too, which reject nothing. */
+  readonly problems: readonly FileProblem[];
+}
+
+/** A mistake at its place in a rule file; lines and columns from 1. */
+export interface FileProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly severity: 'error' | 'warning';
+  readonly message: string;
+  readonly code: string;
+}

@@ -1,0 +1,98 @@
+import type { Run } from '../actions/run.ts';
+import type { Cooldown } from '../actions/store.ts';
+import { groupKey } from '../base/group-name.ts';
+import { marketName } from '../base/market.ts';
+import { marketCounts, presentInstances, ratio } from '../engine/composition.ts';
+import type { Event } from '../engine/event.ts';
+import type { FactContext } from '../engine/fact.ts';
+import { FACTS, readFact } from '../engine/facts.ts';
+import type { GroupView, InstanceView } from '../engine/fleet.ts';
+import type { Memory } from '../engine/memory.ts';
+import { effectivePolicy } from '../engine/policies.ts';
+import type { PolicySpec } from '../engine/policy.ts';
+import type { Scalar } from '../engine/rule.ts';
+import { presentCooldowns } from './cooldowns.ts';
+import { comingTime, summaryOfRun, timeOf } from './present.ts';
+
+/** What the answer about a group is made from. */
+export interface GroupInput {
+  readonly view: GroupView;
+  /** When the view was read. */
+  readonly readAt: number;
+  readonly policies: readonly PolicySpec[];
+  readonly memory: Memory;
+  /** Cooldowns of rules, of any group. */
+  readonly cooldowns: readonly Cooldown[];
+  /** Runs that are not over, of any group. */
+  readonly liveRuns: readonly Run[];
+  readonly now: number;
+}
+
+/**
+ * A group as the API shows it: every `group.*` fact under its own name (null where it is missing), tags, members,
+ * markets, the policies that select it, what holds it back, and what is being done to it.
+ */
+export function presentGroup(input: GroupInput): object {
+  const { view, readAt, memory, now } = input;
+  const { group } = view;
+  const key = groupKey(group);
+  const policy = effectivePolicy(input.policies, view);
+  return {
+    key,
+    account: group.account,
+    ...groupFacts({ event: NO_EVENT, group: view, instance: null, policy, memory, now }),
+    tags: view.tags,
+    readAt: timeOf(readAt),
+    pausedBecause: memory.pausedBecause(key),
+    policies: policy?.names ?? [],
+    instances: view.instances.map(presentInstance),
+    markets: presentMarkets(input),
+    cooldowns: presentCooldowns(input, policy),
+    runs: input.liveRuns.filter((run) => groupKey(run.group) === key).map(summaryOfRun),
+  };
+}
+
+/** Stands where facts ask for an event: none of the facts of scope `group` reads it. */
+const NO_EVENT: Event = {
+  id: '',
+  type: '',
+  source: '',
+  subject: null,
+  time: null,
+  endsAt: null,
+  status: 'firing',
+  labels: {},
+  annotations: {},
+  fingerprint: '',
+  identity: { kind: 'origin', key: '' },
+  receivedAt: 0,
+  repeat: false,
+};
+
+const PREFIX = 'group.';
+const GROUP_FACTS = Object.keys(FACTS).filter((name) => name.startsWith(PREFIX));
+
+function groupFacts(context: FactContext): Record<string, Scalar | null> {
+  return Object.fromEntries(GROUP_FACTS.map((name) => [name.slice(PREFIX.length), readFact(name, context)]));
+}
+
+function presentInstance(instance: InstanceView): object {
+  const { protectedFromScaleIn, launchedAt, ...rest } = instance;
+  return {
+    ...rest,
+    market: marketName(instance),
+    protected: protectedFromScaleIn,
+    launchedAt: timeOf(launchedAt),
+  };
+}
+
+/** The fullest market first. Members on their way out are not counted, as in the facts. */
+function presentMarkets({ view, memory, now }: GroupInput): object[] {
+  const members = presentInstances(view).length;
+  const counts = [...marketCounts(view)].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+  return counts.map(([market, count]) => {
+    const [type, zone, purchaseOption] = market.split('/');
+    const unavailableUntil = comingTime(memory.unavailableUntil(market), now);
+    return { market, type, zone, purchaseOption, count, share: ratio(count, members), unavailableUntil };
+  });
+}

@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { Command, CommanderError } from 'commander';
+import { asFailure } from '../base/failure.ts';
+import { decisionsCommand } from './decisions.ts';
+import { demoCommand } from './demo.ts';
+import { groupsCommand } from './groups.ts';
+import type { Io } from './io.ts';
+import { pauseCommand, resumeCommand } from './pause.ts';
+import { runsCommand } from './runs.ts';
+import { sendCommand } from './send.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** The process as a command sees it; the only place that reads arguments, environment and signals. */
+function processIo(): Io {
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // Asked twice: the person means it, and what is on disk is enough to go on from.
+      if (interrupted.signal.aborted) process.exit(130);
+      interrupted.abort();
+    });
+  }
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    colors: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
+    interrupted: interrupted.signal,
+    exit: (code) => {
+      process.exitCode = code;
+    },
+    env: process.env,
+  };
+}
+
+function version(): string {
+  const { version: found } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return found;
+}
+
+function program(io: Io): Command {
+  const about = { version: version(), rules: join(ROOT, 'demo', 'rules.yaml') };
+  const root = new Command('coppice')
+    .description('Policy-driven rules daemon for AWS Auto Scaling groups.')
+    .version(about.version)
+    .exitOverride()
+    .configureOutput({ writeOut: io.out, writeErr: io.err });
+  const commands = [
+    demoCommand(io, about),
+    groupsCommand(io),
+    decisionsCommand(io),
+    runsCommand(io),
+    sendCommand(io),
+    pauseCommand(io),
+    resumeCommand(io),
+  ];
+  for (const command of commands) root.addCommand(command);
+  return root;
+}
+
+async function main(): Promise<void> {
+  const io = processIo();
+  try {
+    await program(io).parseAsync(process.argv);
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      // Help and version are thrown, too, with exit code 0; what was wrong has been printed by then.
+      io.exit(thrown.exitCode === 0 ? 0 : 2);
+      return;
+    }
+    io.err(`coppice: ${asFailure(thrown).message}\n`);
+    io.exit(2);
+  }
+}
+
+await main();

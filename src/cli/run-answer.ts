@@ -1,0 +1,43 @@
+import { z } from 'zod';
+
+const ERROR = z.object({ reason: z.string(), message: z.string() });
+
+const STEP = z.object({
+  name: z.string(),
+  state: z.string(),
+  attempt: z.number(),
+  startedAt: z.string(),
+  finishedAt: z.string().nullable(),
+  error: ERROR.nullable(),
+});
+
+const CANDIDATE = z.object({
+  market: z.string(),
+  price: z.number().nullable().default(null),
+  scores: z.record(z.string(), z.number()).nullable(),
+  rejected: z.object({ code: z.string(), detail: z.string() }).nullable(),
+});
+
+const PLAN = z.object({ candidates: z.array(CANDIDATE), chosen: z.string().nullable() });
+
+/** A run as the daemon answers it; only what is shown to people. */
+export const RUN = z.object({
+  id: z.string(),
+  state: z.string(),
+  decisionId: z.string(),
+  rule: z.string(),
+  group: z.string(),
+  region: z.string(),
+  account: z.string(),
+  instance: z.string(),
+  action: z.string(),
+  createdAt: z.string(),
+  finishedAt: z.string().nullable(),
+  error: ERROR.nullable(),
+  plan: PLAN.nullable(),
+  steps: z.array(STEP),
+});
+export type Run = z.output<typeof RUN>;
+
+/** A page of runs. */
+export const RUNS = z.object({ items: z.array(RUN), next: z.string().nullable() });

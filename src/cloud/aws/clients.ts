@@ -1,0 +1,133 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { EC2Client } from '@aws-sdk/client-ec2';
+import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
+
+import { Failure } from '../../base/failure.ts';
+
+/**
+ * The SDK's clients of one region. Reads and writes have clients of their own: the SDK takes every HTTP 500 for
+ * transient, and EC2 answers "no capacity" with 500, so a retrying client would send each launch three times.
+ */
+export interface RegionClients {
+  readonly region: string;
+  readonly reads: {
+    readonly autoScaling: AutoScalingClient;
+    readonly ec2: EC2Client;
+    readonly balancing: ElasticLoadBalancingV2Client;
+  };
+  readonly writes: { readonly autoScaling: AutoScalingClient; readonly ec2: EC2Client };
+  /** The last Auto Scaling read went to another host than the SDK's own rules name for the region. */
+  customEndpoint(): Promise<boolean>;
+}
+
+/** What one attempt of one SDK request tells, retries of the SDK included. */
+export interface Attempt {
+  /** In the SDK's words, e.g. `DescribeInstances`. */
+  readonly operation: string;
+  readonly failed: unknown;
+}
+
+export interface ClientOptions {
+  readonly regions: readonly string[];
+  /** Overrides what the SDK finds in `AWS_ENDPOINT_URL` and the profile. */
+  readonly endpoint: string | undefined;
+  /** Called for each attempt that failed, those that the SDK repeats included. */
+  readonly onFailedAttempt: (attempt: Attempt) => void;
+}
+
+/** The clients of the configured regions. Credentials are found by the SDK's own chain, when the first request needs them. */
+export interface Clients {
+  readonly all: readonly RegionClients[];
+  /** Fails with `invalid_request` for a region that is not configured. */
+  of(region: string): RegionClients;
+}
+
+/** Ample for a handshake within a region and across the world; a black-holed route must not take the default of minutes. */
+const CONNECT_MS = 5_000;
+/** EC2's slowest answers (RunInstances, the type catalogue) take some seconds. */
+const REQUEST_MS = 30_000;
+/** The SDK's default, written out: the environment's AWS_MAX_ATTEMPTS must not reach the writes' clients. */
+const READ_ATTEMPTS = 3;
+
+const RETRYING = { maxAttempts: READ_ATTEMPTS, retryMode: 'standard' };
+const ONCE = { maxAttempts: 1 };
+
+export function createClients(options: ClientOptions): Clients {
+  const regions = new Map(options.regions.map((region) => [region, regionClients(region, options)]));
+  return {
+    all: [...regions.values()],
+    of(region) {
+      const clients = regions.get(region);
+      if (clients !== undefined) return clients;
+      throw new Failure('invalid_request', 'reject', `region ${region} is not among the configured regions`);
+    },
+  };
+}
+
+function regionClients(region: string, options: ClientOptions): RegionClients {
+  const common = {
+    region,
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    // Without throwOnRequestTimeout the SDK only warns, and the request hangs on.
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: REQUEST_MS,
+      throwOnRequestTimeout: true,
+    },
+  };
+  const autoScaling = new AutoScalingClient({ ...common, ...RETRYING });
+  const clients = {
+    reads: {
+      autoScaling,
+      ec2: new EC2Client({ ...common, ...RETRYING }),
+      balancing: new ElasticLoadBalancingV2Client({ ...common, ...RETRYING }),
+    },
+    writes: {
+      autoScaling: new AutoScalingClient({ ...common, ...ONCE }),
+      ec2: new EC2Client({ ...common, ...ONCE }),
+    },
+  };
+  for (const client of [...Object.values(clients.reads), ...Object.values(clients.writes)]) {
+    observe(client, options.onFailedAttempt);
+  }
+  return { region, ...clients, customEndpoint: hostWatch(autoScaling, region) };
+}
+
+type AnyClient = AutoScalingClient | EC2Client | ElasticLoadBalancingV2Client;
+
+/** Sits inside the SDK's retries, so that an attempt which the SDK repeats with success is seen all the same. */
+function observe({ middlewareStack }: AnyClient, onFailedAttempt: (attempt: Attempt) => void): void {
+  // The clients' stacks differ only in the inputs and outputs that they name, which are not looked at here.
+  (middlewareStack as EC2Client['middlewareStack']).add(
+    (next, context) => async (args) => {
+      try {
+        return await next(args);
+      } catch (failed) {
+        onFailedAttempt({ operation: String(context['commandName']).replace(/Command$/, ''), failed });
+        throw failed;
+      }
+    },
+    { step: 'finalizeRequest', priority: 'low', name: 'coppiceAttempts' },
+  );
+}
+
+/** The SDK keeps to itself whether the environment or a profile named an endpoint, so the host it spoke to must tell. */
+function hostWatch(client: AutoScalingClient, region: string): () => Promise<boolean> {
+  let spokenTo: string | null = null;
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args;
+      if (typeof request === 'object' && request !== null && 'hostname' in request) {
+        spokenTo = String(request.hostname);
+      }
+      return next(args);
+    },
+    { step: 'finalizeRequest', priority: 'low', name: 'coppiceHost' },
+  );
+  return async () => {
+    const { endpointProvider, useDualstackEndpoint, useFipsEndpoint } = client.config;
+    const [UseDualStack, UseFIPS] = await Promise.all([useDualstackEndpoint(), useFipsEndpoint()]);
+    const own = endpointProvider({ Region: region, UseDualStack, UseFIPS });
+    return spokenTo !== null && spokenTo !== own.url.hostname;
+  };
+}

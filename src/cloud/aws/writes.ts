@@ -1,0 +1,135 @@
+import {
+  AttachInstancesCommand,
+  CreateOrUpdateTagsCommand,
+  DeleteTagsCommand,
+  DetachInstancesCommand,
+  ResumeProcessesCommand,
+  SetInstanceProtectionCommand,
+  SuspendProcessesCommand,
+  TerminateInstanceInAutoScalingGroupCommand,
+  UpdateAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
+import { RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+
+import { Failure } from '../../base/failure.ts';
+import type { CloudWrites } from '../cloud.ts';
+import type { SourceTools } from './launch-source.ts';
+import { runInstancesInput } from './run-instances.ts';
+
+type MachineWrites = Pick<CloudWrites, 'launch' | 'terminate'>;
+type MembershipWrites = Pick<CloudWrites, 'attach' | 'detach' | 'terminateInGroup' | 'protect'>;
+type GroupWrites = Pick<CloudWrites, 'suspend' | 'resume' | 'resize' | 'tagGroup'>;
+
+/** Writes that need no group. */
+export function machineWrites({ clients, requests, templates }: SourceTools): MachineWrites {
+  return {
+    async launch(request) {
+      const { group, source } = request;
+      const template =
+        source.kind === 'template'
+          ? (await templates.pinned(group.region, source.templateId, source.version)).data
+          : null;
+      const input = runInstancesInput(request, template);
+      const { Instances } = await requests.write('RunInstances', () =>
+        clients.of(group.region).writes.ec2.send(new RunInstancesCommand(input)),
+      );
+      const instanceId = Instances?.[0]?.InstanceId;
+      if (instanceId !== undefined) return { instanceId };
+      throw new Failure('ambiguous', 'retry', 'RunInstances: the answer names no instance');
+    },
+
+    async terminate(where, instanceId) {
+      const input = { InstanceIds: [instanceId] };
+      await requests.write('TerminateInstances', () =>
+        clients.of(where.region).writes.ec2.send(new TerminateInstancesCommand(input)),
+      );
+    },
+  };
+}
+
+/** Writes on one member of a group. */
+export function membershipWrites({ clients, requests }: Omit<SourceTools, 'templates'>): MembershipWrites {
+  return {
+    async attach({ region, name }, instanceId) {
+      const input = { AutoScalingGroupName: name, InstanceIds: [instanceId] };
+      await requests.write('AttachInstances', () =>
+        clients.of(region).writes.autoScaling.send(new AttachInstancesCommand(input)),
+      );
+    },
+
+    async detach({ region, name }, instanceId) {
+      const input = {
+        AutoScalingGroupName: name,
+        InstanceIds: [instanceId],
+        ShouldDecrementDesiredCapacity: true,
+      };
+      await requests.write('DetachInstances', () =>
+        clients.of(region).writes.autoScaling.send(new DetachInstancesCommand(input)),
+      );
+    },
+
+    async terminateInGroup({ region }, instanceId) {
+      const input = { InstanceId: instanceId, ShouldDecrementDesiredCapacity: true };
+      await requests.write('TerminateInstanceInAutoScalingGroup', () =>
+        clients.of(region).writes.autoScaling.send(new TerminateInstanceInAutoScalingGroupCommand(input)),
+      );
+    },
+
+    async protect({ region, name }, instanceId, on) {
+      const input = { AutoScalingGroupName: name, InstanceIds: [instanceId], ProtectedFromScaleIn: on };
+      await requests.write('SetInstanceProtection', () =>
+        clients.of(region).writes.autoScaling.send(new SetInstanceProtectionCommand(input)),
+      );
+    },
+  };
+}
+
+/** Writes on the group itself. All set absolute values, so that repeating them changes nothing. */
+export function groupWrites({ clients, requests }: Omit<SourceTools, 'templates'>): GroupWrites {
+  return {
+    async suspend({ region, name }, processes) {
+      const input = { AutoScalingGroupName: name, ScalingProcesses: named(processes) };
+      await requests.write('SuspendProcesses', () =>
+        clients.of(region).writes.autoScaling.send(new SuspendProcessesCommand(input)),
+      );
+    },
+
+    async resume({ region, name }, processes) {
+      const input = { AutoScalingGroupName: name, ScalingProcesses: named(processes) };
+      await requests.write('ResumeProcesses', () =>
+        clients.of(region).writes.autoScaling.send(new ResumeProcessesCommand(input)),
+      );
+    },
+
+    async resize({ region, name }, { min, max }) {
+      const input = { AutoScalingGroupName: name, MinSize: min, MaxSize: max };
+      await requests.write('UpdateAutoScalingGroup', () =>
+        clients.of(region).writes.autoScaling.send(new UpdateAutoScalingGroupCommand(input)),
+      );
+    },
+
+    async tagGroup({ region, name }, key, value) {
+      const { autoScaling } = clients.of(region).writes;
+      const tag = {
+        ResourceId: name,
+        ResourceType: 'auto-scaling-group',
+        Key: key,
+        PropagateAtLaunch: false,
+      };
+      if (value === null) {
+        await requests.write('DeleteTags', () => autoScaling.send(new DeleteTagsCommand({ Tags: [tag] })));
+        return;
+      }
+      const input = { Tags: [{ ...tag, Value: value }] };
+      await requests.write('CreateOrUpdateTags', () =>
+        autoScaling.send(new CreateOrUpdateTagsCommand(input)),
+      );
+    },
+  };
+}
+
+/** An empty list means "all processes" to AWS. */
+function named(processes: readonly string[]): string[] {
+  if (processes.length > 0) return [...processes];
+  throw new Failure('internal', 'reject', 'suspending or resuming: an empty list would mean every process');
+}

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import type { PolicySpec } from '../engine/policy.ts';
+import { amount, duration, percent, relativeRange, share } from './quantities.ts';
+import { description, headroom, lifecycleHooks, name, texts } from './rule-schema.ts';
+import { mistake } from './schema-issues.ts';
+
+const groups = z
+  .strictObject({
+    names: texts.exactOptional().describe('Globs over group names; one must match.'),
+    tags: z
+      .record(z.string().min(1), z.string())
+      .exactOptional()
+      .describe('Tags of the group; all must match.'),
+    regions: texts.exactOptional().describe('Regions, e.g. eu-west-1.'),
+    accounts: z
+      .array(
+        z.string().regex(/^\d{12}$/, { error: mistake('wrong-value', 'must be twelve digits in quotes') }),
+      )
+      .min(1)
+      .exactOptional()
+      .describe('Account ids, in quotes.'),
+  })
+  .refine(
+    ({ names, tags, regions, accounts }) => [names, regions, accounts].some(Boolean) || isFilled(tags),
+    {
+      error: mistake('selects-all', 'would select every group; to mean that, write names: ["*"]'),
+    },
+  );
+
+function isFilled(tags: Readonly<Record<string, string>> | undefined): boolean {
+  return tags !== undefined && Object.keys(tags).length > 0;
+}
+
+const onDemand = z
+  .strictObject({
+    base: z.int().min(0).default(0).describe('On-demand instances that are always kept.'),
+    percentAboveBase: percent.default(0).describe('On-demand percentage of desired above base, rounded up.'),
+  })
+  .transform(({ base, percentAboveBase }) => ({ base, shareAboveBase: percentAboveBase }));
+
+const diversity = z.strictObject({
+  maxMarketShare: share
+    .refine((value) => value > 0, { error: mistake('out-of-range', 'must be above 0') })
+    .exactOptional()
+    .describe('Largest share of the group that one market may hold; at least one instance.'),
+  minMarkets: z.int().min(1).exactOptional().describe('Markets that the group must keep.'),
+});
+
+const instanceTypes = z.strictObject({
+  allow: texts.exactOptional().describe('Globs; a replacement must match one.'),
+  deny: texts.exactOptional().describe('Globs; a replacement must match none.'),
+  architectures: z
+    .array(z.enum(['x86_64', 'arm64', 'i386']))
+    .min(1)
+    .exactOptional()
+    .describe('Processor architectures. Default: those of the own type of the group.'),
+  vcpus: relativeRange.exactOptional().describe('Range relative to the own type of the group, e.g. 1x..2x.'),
+  memory: relativeRange.exactOptional().describe('Range relative to the own type of the group, e.g. 1x..2x.'),
+  burstable: z
+    .boolean()
+    .exactOptional()
+    .describe('Whether burstable types may replace a type that is not burstable.'),
+  maxPriceRatio: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe('Highest price, as a multiple of the on-demand price of the own type of the group.'),
+});
+
+const UNLIMITED = mistake('bad-budget', "must be a list of {swaps, per}, or 'unlimited'");
+const budget = z
+  .strictObject({
+    swaps: amount.describe('A number of swaps, or a share of desired such as 10%.'),
+    per: duration(1).describe('Length of the window, which slides.'),
+  })
+  .transform(({ swaps, per }) => ({ swaps, perMs: per }));
+// An empty list could be taken for "no limit" as well as for "none allowed".
+const budgetList = z.array(budget).min(1, {
+  error: mistake('bad-budget', "must not be empty; to switch the safety off, write 'unlimited'"),
+});
+const budgets = z.union([z.literal('unlimited'), budgetList], {
+  error: ({ input }) => (Array.isArray(input) ? undefined : UNLIMITED),
+});
+
+const swap = z.strictObject({
+  headroom: headroom.exactOptional().describe('What to do when desired equals the maximum.'),
+  fallbackToOnDemand: z
+    .boolean()
+    .exactOptional()
+    .describe('Take on-demand when no spot candidate can be had. Default: for urgent swaps only.'),
+  lifecycleHooks: lifecycleHooks.exactOptional().describe('What to do in a group with a launching hook.'),
+  waits: z
+    .strictObject({
+      running: duration(1000).optional().describe('Until the new instance runs.'),
+      inService: duration(1000)
+        .optional()
+        .describe('Until it is in service, above the grace period of the group.'),
+      release: duration(1000).optional().describe('Until the old instance has left the group.'),
+    })
+    .transform(({ running, inService, release }) =>
+      given({ runningMs: running, inServiceMs: inService, releaseMs: release }),
+    )
+    .exactOptional()
+    .describe('How long a swap waits for each of its steps.'),
+});
+
+/** One entry of the list `policies`. */
+export const policy: z.ZodType<PolicySpec> = z
+  .strictObject({
+    name: name.describe('Kebab-case, unique over all files.'),
+    description: description.optional().describe('A sentence for people.'),
+    groups: groups.describe('Which groups the policy selects: all that is given must match.'),
+    paused: z.boolean().exactOptional().describe('A switch: nothing is done on these groups.'),
+    onDemand: onDemand.exactOptional().describe('The on-demand floor, of desired.'),
+    diversity: diversity.exactOptional().describe('How the group is spread over markets.'),
+    instanceTypes: instanceTypes.exactOptional().describe('Which types may replace one.'),
+    cooldown: duration().optional().describe('Shortest time between two voluntary swaps of a group.'),
+    budgets: budgets
+      .exactOptional()
+      .describe('How many voluntary swaps may start in a window; the strictest holds.'),
+    minHealthy: share
+      .exactOptional()
+      .describe('Share of desired that must be in service before a voluntary swap.'),
+    minInstanceAge: duration().optional().describe('A younger instance is not swapped voluntarily.'),
+    swap: swap.exactOptional().describe('Defaults for the swaps of the group.'),
+  })
+  .transform(({ cooldown, minInstanceAge, ...rest }) => ({
+    ...rest,
+    description: rest.description ?? null,
+    ...given({ cooldownMs: cooldown, minInstanceAgeMs: minInstanceAge }),
+  }));
+
+/** The entries that have a value, so that a key left out stays absent. */
+function given<T extends object>(entries: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const filled = Object.entries(entries).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(filled) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

@@ -1,0 +1,193 @@
+import { z } from 'zod';
+import { ALERT_TYPE_PREFIX } from '../engine/event.ts';
+import {
+  type ActionSpec,
+  type CooldownScope,
+  type RuleSpec,
+  TARGET_PICKS,
+  type TargetPick,
+  type TriggerSpec,
+} from '../engine/rule.ts';
+import { condition } from './condition-schema.ts';
+import { duration } from './quantities.ts';
+import { mistake } from './schema-issues.ts';
+
+/** A name becomes a metric label and part of ids: 63 characters as in Kubernetes. */
+const NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
+const LONGEST_NAME = 63;
+const noName = mistake('bad-name', 'must be in kebab-case, e.g. replace-terminating-spot');
+
+/** Name of a rule, a policy or a condition. */
+export const name = z
+  .string()
+  .regex(NAME, { error: noName })
+  .max(LONGEST_NAME, { error: mistake('bad-name', `must have at most ${LONGEST_NAME} characters`) });
+
+export const description = z.string().min(1);
+export const texts = z.array(z.string().min(1)).min(1);
+
+const alertName = z
+  .string()
+  .min(1)
+  .regex(/^[^*?]+$/, {
+    error: mistake('bad-alert', `names one alert; for several write type: ${ALERT_TYPE_PREFIX}Spot*`),
+  });
+
+const filters = {
+  matchers: texts
+    .optional()
+    .describe(
+      'Label matchers in Alertmanager\'s syntax, e.g. cluster=~"prod-.*"; all must hold. RE2, anchored.',
+    ),
+  status: z
+    .enum(['firing', 'resolved', 'any'])
+    .default('firing')
+    .describe('Which notifications of an alert count.'),
+  repeats: z
+    .boolean()
+    .default(true)
+    .describe('Whether a repeated notification of the same firing alert counts again.'),
+};
+
+const alertTrigger = z
+  .strictObject({ alert: alertName.describe('Name of the alert (its label alertname).'), ...filters })
+  .transform(({ alert, ...rest }) => typeTrigger(`${ALERT_TYPE_PREFIX}${alert}`, rest));
+const eventTrigger = z
+  .strictObject({ type: z.string().min(1).describe('Event type; * and ? make it a glob.'), ...filters })
+  .transform(({ type, ...rest }) => typeTrigger(type, rest));
+const timeTrigger = z
+  .strictObject({ every: duration(1000).describe('Evaluated this often, for each managed group.') })
+  .transform(({ every }): TriggerSpec => ({ kind: 'every', everyMs: every }));
+
+function typeTrigger(
+  type: string,
+  filter: {
+    matchers?: readonly string[] | undefined;
+    status: 'firing' | 'resolved' | 'any';
+    repeats: boolean;
+  },
+): TriggerSpec {
+  return {
+    kind: 'type',
+    type,
+    matchers: filter.matchers ?? [],
+    status: filter.status,
+    repeats: filter.repeats,
+  };
+}
+
+const trigger = z.union([alertTrigger, eventTrigger, timeTrigger]);
+const triggers: z.ZodType<readonly TriggerSpec[]> = z
+  .union([trigger, z.array(trigger).min(1)])
+  .transform((given) => (Array.isArray(given) ? given : [given]));
+
+const subject = z
+  .strictObject({
+    instance: texts
+      .optional()
+      .describe('Label names that may hold the instance; the first present one counts.'),
+    group: texts.optional().describe('Label names that may hold the group; the first present one counts.'),
+  })
+  .refine(({ instance, group }) => instance !== undefined || group !== undefined, {
+    error: mistake('missing-key', "needs the key 'instance' or 'group'"),
+  })
+  .transform(({ instance, group }) => ({ instance: instance ?? [], group: group ?? [] }));
+
+const target = z.strictObject({
+  pick: z.enum(Object.keys(TARGET_PICKS) as [TargetPick, ...TargetPick[]]).describe(
+    `Which instance: ${Object.entries(TARGET_PICKS)
+      .map((pick) => pick.join(', '))
+      .join('; ')}.`,
+  ),
+  limit: z.int().min(1).default(1).describe('How many instances at most.'),
+});
+
+const scope: z.ZodType<CooldownScope> = z.union(
+  [z.enum(['group', 'instance', 'rule']), z.templateLiteral(['labels.', z.string().min(1)])],
+  { error: mistake('wrong-value', 'must be one of group, instance, rule, labels.<name>') },
+);
+
+const cooldown = z
+  .strictObject({
+    for: duration().describe('How long the rule stays quiet for the same key after it acted.'),
+    per: z
+      .array(scope)
+      .min(1)
+      .default(['group'])
+      .describe('What makes up the key: group, instance, rule, labels.<name>.'),
+  })
+  .transform(({ for: forMs, per }) => ({ forMs, per }));
+
+export const headroom = z.enum(['raise-max', 'refuse']);
+export const lifecycleHooks = z.enum(['refuse', 'ignore']);
+
+const swap = z
+  .strictObject({
+    to: z
+      .enum(['auto', 'spot', 'on-demand', 'same'])
+      .default('auto')
+      .describe(
+        'Purchase option of the replacement; auto is on-demand while the floor is not met, else spot.',
+      ),
+    terminate: z
+      .boolean()
+      .default(true)
+      .describe('Terminate the old instance; false leaves it detached and running.'),
+    urgent: z
+      .boolean()
+      .default(false)
+      .describe('The old instance is going away anyway; budget, cooldown and freeze do not bind.'),
+    headroom: headroom
+      .optional()
+      .describe('What to do when desired equals the maximum. Default: the policy.'),
+    fallbackToOnDemand: z
+      .boolean()
+      .optional()
+      .describe('Take on-demand when no spot candidate can be had. Default: the policy.'),
+    lifecycleHooks: lifecycleHooks
+      .optional()
+      .describe('What to do in a group with a launching hook. Default: the policy.'),
+  })
+  .transform((given) => ({
+    ...given,
+    headroom: given.headroom ?? null,
+    fallbackToOnDemand: given.fallbackToOnDemand ?? null,
+    lifecycleHooks: given.lifecycleHooks ?? null,
+  }));
+
+const action = z
+  .strictObject({ swap: swap.describe('Replace the instance by one of another market.') })
+  .transform((given): ActionSpec => ({ kind: 'swap', swap: given.swap }));
+
+/** As a constant, since the linter takes a literal `then` in an object for a promise. */
+const ACTIONS = 'then';
+
+/** One entry of the list `rules`. */
+export const rule: z.ZodType<RuleSpec> = z
+  .strictObject({
+    name: name.describe('Kebab-case, unique over all files.'),
+    description: description.optional().describe('A sentence for people.'),
+    on: triggers.describe('What wakes the rule: one trigger or a list.'),
+    subject: subject
+      .optional()
+      .describe('Label names that hold the instance and the group, instead of the usual ones.'),
+    when: condition.optional().describe('What must be true. Default: nothing.'),
+    target: target
+      .optional()
+      .describe('Which instance is meant when the event names only a group. Default: the one of the event.'),
+    cooldown: cooldown.optional().describe('How long the rule stays quiet after it acted. Default: none.'),
+    [ACTIONS]: z.array(action).min(1).describe('Actions, in order.'),
+    mode: z
+      .enum(['enforce', 'shadow'])
+      .default('enforce')
+      .describe('shadow decides and records, but does nothing.'),
+    enabled: z.boolean().default(true).describe('A switch.'),
+  })
+  .transform((given) => ({
+    ...given,
+    description: given.description ?? null,
+    subject: given.subject ?? null,
+    when: given.when ?? null,
+    target: given.target ?? null,
+    cooldown: given.cooldown ?? null,
+  }));

@@ -1,0 +1,188 @@
+import { z } from 'zod';
+import { closest, suggestion } from '../engine/suggest.ts';
+import { type Path, valueAt } from './yaml-source.ts';
+
+/** What a schema found wrong in data; `path` leads to the value, or with `at: 'key'` to the key, that is meant. */
+export interface Mistake {
+  readonly path: Path;
+  readonly at: 'key' | 'value';
+  /** Closed set, kebab-case. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/**
+ * A text for a schema's `error` option: a code of the closed set, and what the value must do ("must be …").
+ * A zod issue carries nothing but text from the schema to whoever reports it, so both travel in one string.
+ */
+export function mistake(code: string, predicate: string): string {
+  return `${code}|${predicate}`;
+}
+
+/** Checks data against a schema: its output, or every mistake in it. */
+export function checkSchema<T>(
+  schema: z.ZodType<T>,
+  data: unknown,
+):
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'wrong'; readonly mistakes: readonly Mistake[] } {
+  const result = schema.safeParse(data, { error: describe });
+  if (result.success) return { kind: 'ok', value: result.data };
+  const found = result.error.issues.flatMap((issue) => flatten(issue, data, []));
+  return { kind: 'wrong', mistakes: found.filter((one) => !isMisspelledOf(one, found)) };
+}
+
+/** Before it is known which branch of a union was meant, an issue of a branch may be about anything. */
+interface Candidate extends Mistake {
+  /** The key that is missing, or that an unknown key was probably meant to be. */
+  readonly meant: string | null;
+}
+
+/** A missing key is not worth a line of its own when an unknown key beside it is its misspelling. */
+function isMisspelledOf(one: Candidate, all: readonly Candidate[]): boolean {
+  if (one.code !== 'missing-key') return false;
+  const map = String(one.path);
+  return all.some(
+    (other) =>
+      other.code === 'unknown-key' && other.meant === one.meant && String(other.path.slice(0, -1)) === map,
+  );
+}
+
+/** Says what zod's own checks found. Runs where the issue is raised: only there the schema is at hand. */
+function describe(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return mistake('unknown-key', knownKeys(issue.inst).join(' '));
+    case 'invalid_type':
+      return describeType(issue.expected, issue.input);
+    case 'invalid_value':
+      return mistake('wrong-value', oneOf(issue.input, issue.values.map(String)));
+    case 'too_small':
+      return describeSmall(issue);
+    case 'too_big':
+      return mistake('out-of-range', `must be at most ${issue.maximum}`);
+    case 'invalid_union':
+      return UNDECIDED;
+    default:
+      return mistake('wrong-value', 'is not what is expected here');
+  }
+}
+
+/** The message of a union without one of its own: its branches say more. */
+const UNDECIDED = mistake('wrong-value', 'has a form that is not known here');
+
+function knownKeys(schema: unknown): readonly string[] {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of keys',
+  record: 'a map of keys',
+};
+
+function describeType(expected: string, input: unknown): string {
+  const unquoted = expected === 'string' && (typeof input === 'number' || typeof input === 'boolean');
+  const advice = unquoted ? `; put it in quotes: "${String(input)}"` : '';
+  return mistake('wrong-type', `must be ${KINDS[expected] ?? expected}${advice}`);
+}
+
+function oneOf(input: unknown, values: readonly string[]): string {
+  const near = typeof input === 'string' ? closest(input, values) : null;
+  const expected = values.length === 1 ? `must be ${values.join()}` : `must be one of ${values.join(', ')}`;
+  return near === null ? expected : `${expected}; did you mean '${near}'?`;
+}
+
+function describeSmall(issue: { origin: string; minimum: number | bigint; inclusive?: boolean }): string {
+  if (issue.origin === 'array' || issue.origin === 'string')
+    return mistake('empty', 'must not be empty; fill it in, or delete the key');
+  return mistake(
+    'out-of-range',
+    `must be ${issue.inclusive === false ? 'above' : 'at least'} ${issue.minimum}`,
+  );
+}
+
+/** One issue as mistakes with whole paths. Of a union only the branch that was most likely meant counts. */
+function flatten(issue: z.core.$ZodIssue, data: unknown, above: Path): readonly Candidate[] {
+  const path = [...above, ...issue.path];
+  const value = valueAt(data, path);
+  if (path.length > 0 && value === undefined) return [missingKey(path)];
+  const [code, predicate] = unpack(issue.message);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => unknownKey(path, key, predicate.split(' ')));
+  if (issue.code === 'invalid_union' && issue.message === UNDECIDED && issue.errors.length > 0)
+    return mostLikely(
+      issue.errors.map((errors) => errors.flatMap((inner) => flatten(inner, data, path))),
+      path,
+    );
+  if (issue.code === 'invalid_key')
+    return issue.issues.flatMap((inner) => flatten(inner, data, path)).map((one) => ({ ...one, at: 'key' }));
+  return [{ path, at: 'value', code, message: sentence(path, predicate, value), meant: null }];
+}
+
+/**
+ * The branch with the best claim: one that at least takes this kind of value, then one with few keys missing, then
+ * one with few keys unknown.
+ */
+function mostLikely(branches: readonly (readonly Candidate[])[], path: Path): readonly Candidate[] {
+  const claim = (branch: readonly Candidate[]): number =>
+    branch.reduce((sum, one) => sum + penalty(one, path), 0);
+  return branches.reduce((best, branch) => (claim(branch) < claim(best) ? branch : best));
+}
+
+function penalty(one: Candidate, path: Path): number {
+  if (one.code === 'missing-key' && one.path.length === path.length) return 100;
+  if (one.code === 'unknown-key' && one.path.length === path.length + 1) return 1;
+  return one.path.length === path.length ? 10_000 : 0;
+}
+
+function missingKey(path: Path): Candidate {
+  const key = String(path.at(-1));
+  const map = path.slice(0, -1);
+  return {
+    path: map,
+    at: 'value',
+    code: 'missing-key',
+    message: `${label(map)} needs the key '${key}'`,
+    meant: key,
+  };
+}
+
+function unknownKey(map: Path, key: string, known: readonly string[]): Candidate {
+  const message = `${label(map)} has no key '${shorten(key)}'; ${suggestion(key, known)}`;
+  return { path: [...map, key], at: 'key', code: 'unknown-key', message, meant: closest(key, known) };
+}
+
+function unpack(message: string): readonly [code: string, predicate: string] {
+  const bar = message.indexOf('|');
+  return [message.slice(0, Math.max(0, bar)), message.slice(bar + 1)];
+}
+
+/** `cooldown.for must be a duration such as 15m, not '5x'`; the value goes before any advice. */
+function sentence(path: Path, predicate: string, value: unknown): string {
+  const [expected = '', ...advice] = predicate.split('; ');
+  const found = isScalar(value) ? `, not ${shorten(JSON.stringify(value))}` : '';
+  return [`${label(path)} ${expected}${found}`, ...advice].join('; ');
+}
+
+function isScalar(value: unknown): boolean {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+/** Where in the file's data: `rules[0].when.all[1]`. */
+function label(path: Path): string {
+  if (path.length === 0) return 'the file';
+  return path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${shorten(String(step))}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+/** Keys and values of a file can be as long as the file; a message is one line. */
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

@@ -1,0 +1,119 @@
+import type { LogLevel } from '../telemetry/log.ts';
+import {
+  address,
+  choice,
+  endpoint,
+  flag,
+  type ListenAddress,
+  list,
+  type SettingType,
+  type ShownValue,
+  stateUrl,
+  time,
+  whole,
+} from './setting-types.ts';
+
+/** One row of the table of settings. */
+export interface Setting<T> {
+  readonly type: SettingType<T>;
+  readonly default: T;
+  /** One sentence. */
+  readonly doc: string;
+}
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+function setting<T>(type: SettingType<T>, fallback: NoInfer<T>, doc: string): Setting<T> {
+  return { type, default: fallback, doc };
+}
+
+function loopback(port: number): ListenAddress {
+  return { host: '127.0.0.1', port };
+}
+
+/**
+ * Every setting. The one place that names them: flags, environment variables, coppice.yaml, the help and the documents
+ * are made from it. Durations are kept in ms.
+ */
+export const SETTINGS = {
+  'http.listen': setting(address, loopback(8080), 'Where the HTTP server listens.'),
+  'grpc.listen': setting(address, loopback(8888), 'Where the gRPC server listens.'),
+  'insecure.noAuth': setting(
+    flag,
+    false,
+    'Allows addresses that other machines can reach although nobody has to authenticate.',
+  ),
+  rules: setting(
+    list(/./, 'a list of paths: files, directories or globs'),
+    ['./rules'],
+    'Rule files: files, directories, globs.',
+  ),
+  shadow: setting(flag, false, 'Decides, plans and records, but changes nothing, whatever the rules say.'),
+  cloud: setting(
+    choice('aws', 'simulated'),
+    'aws',
+    'Which cloud to act on; simulated is in memory, for trying out.',
+  ),
+  'aws.regions': setting(
+    list(/^[a-z]{2}(?:-[a-z]+)+-\d$/, 'a list of regions such as eu-west-1'),
+    [],
+    'Regions whose groups are looked after; empty means the region that the AWS SDK finds in its environment.',
+  ),
+  'aws.endpoint': setting(endpoint, null, 'Another address for every AWS service, e.g. of a test double.'),
+  'state.url': setting(stateUrl, 'sqlite:./coppice.db', 'Where events, decisions and runs are kept.'),
+  'state.retention': setting(time(HOUR, 3650 * DAY), 30 * DAY, 'How long what is over is kept.'),
+  'worker.concurrency': setting(whole(1, 256), 16, 'How many runs are carried out at the same time.'),
+  'inbox.limit': setting(
+    whole(1, 10_000_000),
+    100_000,
+    'Undecided events that are kept before new ones get 503.',
+  ),
+  'inbox.dedupWindow': setting(
+    time(0, DAY),
+    600 * SECOND,
+    'A notification that says the same within this time is a duplicate.',
+  ),
+  'reload.pollInterval': setting(
+    time(SECOND, DAY),
+    30 * SECOND,
+    'How often rule files are looked at when no event tells of a change.',
+  ),
+  'reload.debounce': setting(
+    time(0, 60 * SECOND),
+    200,
+    'How long rule files must be quiet before they are read.',
+  ),
+  'log.level': setting(
+    choice<LogLevel>('debug', 'info', 'warn', 'error', 'silent'),
+    'info',
+    'The least important messages that are logged.',
+  ),
+  'log.format': setting(choice('json', 'text'), 'json', 'json for machines, text for people.'),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** All settings by their dotted names, the same in code, files and flags: `settings['http.listen']`. */
+export type Settings = { readonly [K in SettingName]: (typeof SETTINGS)[K]['default'] };
+
+/** In the order of the table. */
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
+}
+
+/** `COPPICE_RELOAD_POLL_INTERVAL` for `reload.pollInterval`. */
+export function environmentName(name: SettingName): string {
+  const words = name.replaceAll('.', '_').replaceAll(/[A-Z]/g, (letter) => `_${letter}`);
+  return `COPPICE_${words.toUpperCase()}`;
+}
+
+const TABLE: { readonly [K in SettingName]: Setting<Settings[K]> } = SETTINGS;
+
+/** The value as it may be printed: without secrets. */
+export function showSetting<K extends SettingName>(settings: Settings, name: K): ShownValue {
+  return TABLE[name].type.show(settings[name]);
+}

@@ -1,0 +1,121 @@
+import { formatDuration } from '../base/duration.ts';
+import type { PurchaseOption } from '../base/market.ts';
+import { servingCount } from './composition.ts';
+import type { GroupView, InstanceView } from './fleet.ts';
+import type { PastSwap } from './memory.ts';
+import { onDemandFloor, onDemandWithout, roundDown, roundUp } from './policies.ts';
+import type { BudgetSpec, EffectivePolicy } from './policy.ts';
+import type { RefusalReason } from './reason.ts';
+
+/** Why something may not be done now. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  /** One sentence with the values that mattered. */
+  readonly detail: string;
+}
+
+/** A swap that is to be judged. */
+export interface SwapProposal {
+  readonly policy: EffectivePolicy;
+  readonly group: GroupView;
+  readonly instance: InstanceView;
+  /** How the replacement would be bought. */
+  readonly to: PurchaseOption;
+  readonly urgent: boolean;
+  /** Swaps of the group that were begun, those of the longest window at least. */
+  readonly swaps: readonly PastSwap[];
+  /** Why a person paused the group; null when nobody did. */
+  readonly pausedBecause: string | null;
+  /** ms since the epoch. */
+  readonly now: number;
+}
+
+interface Check {
+  readonly reason: RefusalReason;
+  /** Whether an urgent swap is bound, too: its instance goes away whatever Coppice decides. */
+  readonly bindsUrgent: boolean;
+  /** What is wrong, in a sentence; null when nothing is. */
+  readonly objection: (proposal: SwapProposal) => string | null;
+}
+
+/** In order: what a person said, what must never be violated, then what limits voluntary swaps, cheapest first. */
+const CHECKS: readonly Check[] = [
+  { reason: 'policy_paused', bindsUrgent: true, objection: paused },
+  { reason: 'policy_floor', bindsUrgent: true, objection: belowFloor },
+  { reason: 'policy_cooldown', bindsUrgent: false, objection: coolingDown },
+  { reason: 'policy_budget', bindsUrgent: false, objection: overBudget },
+  { reason: 'policy_min_healthy', bindsUrgent: false, objection: tooFewServing },
+  { reason: 'policy_min_age', bindsUrgent: false, objection: tooYoung },
+];
+
+/**
+ * What the group's limits say against a swap; null when nothing. Types and market share are not judged here but when
+ * candidates are chosen. Cooldown and budgets bind and count voluntary swaps only: urgent ones follow from
+ * interruptions, and counting them would stop all improvement of a group in a storm and for an hour after it.
+ */
+export function judge(proposal: SwapProposal): Refusal | null {
+  for (const { reason, bindsUrgent, objection } of CHECKS) {
+    if (proposal.urgent && !bindsUrgent) continue;
+    const detail = objection(proposal);
+    if (detail !== null) return { reason, detail };
+  }
+  return null;
+}
+
+function paused({ policy, pausedBecause }: SwapProposal): string | null {
+  if (pausedBecause !== null) return `the group is paused: ${pausedBecause}`;
+  return policy.paused ? `a policy pauses the group (${policy.names.join(', ')})` : null;
+}
+
+/** A swap that does not lower the count is fine even below the floor: refusing it would keep the group there. */
+function belowFloor({ policy, group, instance, to }: SwapProposal): string | null {
+  if (instance.purchaseOption !== 'on-demand' || to === 'on-demand') return null;
+  const after = onDemandWithout(group, instance);
+  const floor = onDemandFloor(policy, group.desired);
+  return after >= floor ? null : `${after} on-demand instances would stay, but the floor is ${floor}`;
+}
+
+function coolingDown({ policy, swaps, now }: SwapProposal): string | null {
+  const last = Math.max(...voluntary(swaps).map(({ at }) => at));
+  const until = last + policy.cooldownMs;
+  if (until <= now) return null;
+  return `the last voluntary swap began ${formatDuration(Math.max(0, now - last))} ago, and the cooldown is ${formatDuration(policy.cooldownMs)}`;
+}
+
+function overBudget({ policy, group, swaps, now }: SwapProposal): string | null {
+  for (const budget of policy.budgets) {
+    const used = voluntary(swaps).filter(({ at }) => !(at <= now - budget.perMs)).length;
+    const allowed = allowance(budget, group.desired);
+    if (used >= allowed) {
+      return `${used} voluntary swaps began within ${formatDuration(budget.perMs)}, and the budget allows ${allowed}`;
+    }
+  }
+  return null;
+}
+
+/**
+ * Swaps that the budget allows at that desired capacity. A share is rounded down, but a share above 0 allows one, or
+ * small groups could never be swapped. What makes no sense allows nothing.
+ */
+function allowance({ swaps, perMs }: BudgetSpec, desired: number): number {
+  if (!(perMs > 0 && swaps.value > 0)) return 0;
+  if (swaps.kind === 'count') return Math.floor(swaps.value);
+  return swaps.value <= 1 ? Math.max(1, roundDown(swaps.value * desired)) : 0;
+}
+
+function tooFewServing({ policy, group }: SwapProposal): string | null {
+  const serving = servingCount(group);
+  const wanted = roundUp(policy.minHealthy * group.desired);
+  if (serving >= wanted) return null;
+  return `${serving} of ${group.desired} instances are in service, and ${wanted} must be`;
+}
+
+function tooYoung({ policy, instance, now }: SwapProposal): string | null {
+  const age = now - instance.launchedAt;
+  if (age >= policy.minInstanceAgeMs) return null;
+  return `the instance is ${formatDuration(Math.max(0, age))} old, and must be ${formatDuration(policy.minInstanceAgeMs)} old`;
+}
+
+function voluntary(swaps: readonly PastSwap[]): readonly PastSwap[] {
+  return swaps.filter(({ urgent }) => !urgent);
+}

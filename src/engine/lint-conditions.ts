@@ -1,0 +1,93 @@
+import { type NamedConditions, nodeKind } from './inline.ts';
+import { comparisonProblems } from './operators.ts';
+import type { Problem } from './problem.ts';
+import type { ConditionSpec } from './rule.ts';
+import { suggestion } from './suggest.ts';
+
+type Path = Problem['path'];
+
+/** What is wrong with a condition tree as it is written, without looking into the named conditions that it refers to. */
+export function treeProblems(root: ConditionSpec, at: Path, named: NamedConditions): readonly Problem[] {
+  const problems: Problem[] = [];
+  const left: { readonly node: ConditionSpec; readonly path: Path }[] = [{ node: root, path: at }];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    problems.push(...nodeProblems(next.node, next.path, named));
+    left.push(...partsOf(next.node, next.path).reverse());
+  }
+  return problems;
+}
+
+/** What is wrong with the named conditions themselves: each of their trees, and those that contain themselves. */
+export function namedConditionProblems(named: NamedConditions): readonly Problem[] {
+  return Object.entries(named).flatMap(([name, tree]) => {
+    const path = ['conditions', name];
+    const problems = treeProblems(tree, path, named);
+    return containsItself(name, named) ? [...problems, cyclic(name, path)] : problems;
+  });
+}
+
+function nodeProblems(node: ConditionSpec, path: Path, named: NamedConditions): readonly Problem[] {
+  const kind = nodeKind(node);
+  if (kind === null) {
+    const message = 'a condition must have exactly one of all, any, not, condition and fact';
+    return [{ severity: 'error', code: 'bad-condition', message, path }];
+  }
+  if ('condition' in node) return referenceProblems(node.condition, path, named);
+  if ('fact' in node) {
+    return comparisonProblems(node).map(({ code, key, message }) => ({
+      severity: 'error',
+      code,
+      message,
+      path: [...path, key],
+    }));
+  }
+  if ('not' in node || partsOf(node, path).length > 0) return [];
+  const message = `an empty '${kind}' says nothing; json-rules-engine would take it for true`;
+  return [{ severity: 'error', code: 'empty-condition', message, path: [...path, kind] }];
+}
+
+function referenceProblems(name: string, path: Path, named: NamedConditions): readonly Problem[] {
+  if (Object.hasOwn(named, name)) return [];
+  const names = Object.keys(named);
+  const hint = names.length === 0 ? 'no conditions are defined' : suggestion(name, names);
+  const message = `there is no condition '${name}'; ${hint}`;
+  return [{ severity: 'error', code: 'unknown-condition', message, path: [...path, 'condition'] }];
+}
+
+function partsOf(node: ConditionSpec, path: Path): { readonly node: ConditionSpec; readonly path: Path }[] {
+  if ('all' in node) return node.all.map((part, index) => ({ node: part, path: [...path, 'all', index] }));
+  if ('any' in node) return node.any.map((part, index) => ({ node: part, path: [...path, 'any', index] }));
+  return 'not' in node ? [{ node: node.not, path: [...path, 'not'] }] : [];
+}
+
+/** Follows references, each name once, so that the time is linear however they branch. */
+function containsItself(start: string, named: NamedConditions): boolean {
+  const seen = new Set<string>();
+  const left = referencesOf(named[start]);
+  for (let name = left.pop(); name !== undefined; name = left.pop()) {
+    if (name === start) return true;
+    if (seen.has(name)) continue;
+    seen.add(name);
+    left.push(...referencesOf(Object.hasOwn(named, name) ? named[name] : undefined));
+  }
+  return false;
+}
+
+function referencesOf(root: ConditionSpec | undefined): string[] {
+  const names: string[] = [];
+  const left = root === undefined ? [] : [root];
+  for (let node = left.pop(); node !== undefined; node = left.pop()) {
+    if ('condition' in node) names.push(node.condition);
+    left.push(...partsOf(node, []).map((part) => part.node));
+  }
+  return names;
+}
+
+function cyclic(name: string, path: Path): Problem {
+  return {
+    severity: 'error',
+    code: 'cyclic-condition',
+    message: `the condition '${name}' contains itself`,
+    path,
+  };
+}

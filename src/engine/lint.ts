@@ -1,0 +1,187 @@
+import { describeFact } from './facts.ts';
+import { inlineConditions, type NamedConditions } from './inline.ts';
+import { namedConditionProblems, treeProblems } from './lint-conditions.ts';
+import { policyProblems } from './lint-policies.ts';
+import { type Matcher, parseMatcher } from './matcher.ts';
+import type { PolicySpec } from './policy.ts';
+import { canBeTrue } from './possibility.ts';
+import type { Problem } from './problem.ts';
+import type { CooldownScope, RuleSpec, TriggerSpec } from './rule.ts';
+import { INTERNAL_TYPE_PREFIX, SCHEDULE_LABELS } from './schedule.ts';
+
+export interface LintInput {
+  readonly rules: readonly RuleSpec[];
+  readonly policies: readonly PolicySpec[];
+  readonly conditions: NamedConditions;
+}
+
+type Path = Problem['path'];
+
+/**
+ * Every mistake that can be found without an event, all at once. Errors are what would make a rule or a limit mean
+ * something else than it says; what only looks unwise is a warning. Without errors, `compileRuleset` does not fail.
+ */
+export function lint({ rules, policies, conditions }: LintInput): readonly Problem[] {
+  const named = namedConditionProblems(conditions);
+  const context = { conditions, namedAreFine: named.length === 0 };
+  return [
+    ...rules.flatMap((rule, index) => ruleProblems(rule, ['rules', index], context)),
+    ...duplicateNames('rules', rules),
+    ...policies.flatMap((policy, index) => policyProblems(policy, ['policies', index])),
+    ...duplicateNames('policies', policies),
+    ...named,
+  ];
+}
+
+interface Context {
+  readonly conditions: NamedConditions;
+  readonly namedAreFine: boolean;
+}
+
+function ruleProblems(rule: RuleSpec, at: Path, context: Context): readonly Problem[] {
+  return [
+    ...triggersProblems(rule, at),
+    ...subjectProblems(rule, at),
+    ...whenProblems(rule, at, context),
+    ...targetProblems(rule, at),
+    ...cooldownProblems(rule, at),
+    ...actionProblems(rule, at),
+  ];
+}
+
+function triggersProblems({ on }: RuleSpec, at: Path): readonly Problem[] {
+  if (on.length === 0) return [error('no-trigger', 'the rule listens to nothing', [...at, 'on'])];
+  return on.flatMap((trigger, index) => triggerProblems(trigger, [...at, 'on', index]));
+}
+
+function triggerProblems(trigger: TriggerSpec, at: Path): readonly Problem[] {
+  if (trigger.kind === 'every') {
+    const positive = trigger.everyMs > 0 && Number.isFinite(trigger.everyMs);
+    return positive ? [] : [error('bad-duration', 'must be a time above 0', [...at, 'everyMs'])];
+  }
+  return [...typeProblems(trigger.type, [...at, 'type']), ...matchersProblems(trigger.matchers, at)];
+}
+
+function typeProblems(type: string, path: Path): readonly Problem[] {
+  if (type === '') return [error('bad-type', 'an event type must not be empty', path)];
+  if (!type.startsWith(INTERNAL_TYPE_PREFIX)) return [];
+  const message = `events of type ${INTERNAL_TYPE_PREFIX}* are Coppice's own; use 'every' for a schedule`;
+  return [error('internal-type', message, path)];
+}
+
+function matchersProblems(texts: readonly string[], at: Path): readonly Problem[] {
+  const parsed = texts.map(parseMatcher);
+  const broken = parsed.flatMap((matcher, index) =>
+    matcher.ok ? [] : [error('bad-matcher', matcher.message, [...at, 'matchers', index])],
+  );
+  const matchers = parsed.flatMap((matcher) => (matcher.ok ? [matcher.value] : []));
+  const excluded = matchers.find((matcher) => isExcluded(matcher, matchers));
+  if (excluded === undefined) return broken;
+  const message = `no event can match: ${excluded.label}="${excluded.value}" contradicts another matcher`;
+  return [...broken, error('never-matches', message, [...at, 'matchers'])];
+}
+
+/** Whether the one value that an equality lets through is refused by another matcher of the label. */
+function isExcluded({ label, operator, value }: Matcher, all: readonly Matcher[]): boolean {
+  return operator === '=' && all.some((other) => other.label === label && !other.holds({ [label]: value }));
+}
+
+function subjectProblems({ subject }: RuleSpec, at: Path): readonly Problem[] {
+  if (subject === null || subject.instance.length + subject.group.length > 0) return [];
+  return [error('no-subject', 'a subject must name at least one label to look at', [...at, 'subject'])];
+}
+
+function whenProblems(rule: RuleSpec, at: Path, context: Context): readonly Problem[] {
+  if (rule.when === null) return [];
+  const path = [...at, 'when'];
+  const problems = treeProblems(rule.when, path, context.conditions);
+  if (problems.length > 0) return problems;
+  const tree = inlineConditions(rule.when, context.conditions);
+  // A named condition that is broken is reported where it is written.
+  if (!tree.ok) return context.namedAreFine ? [error('too-many-conditions', tree.message, path)] : [];
+  const scheduled = isOnlyScheduled(rule);
+  if (canBeTrue(tree.value, scheduled ? isMissingOnSchedule : () => false)) return [];
+  const hint = scheduled ? '; a scheduled rule knows neither an instance nor the labels of an alert' : '';
+  return [error('never-matches', `the conditions can never hold${hint}`, path)];
+}
+
+function targetProblems(rule: RuleSpec, at: Path): readonly Problem[] {
+  if (rule.target === null) {
+    if (!isOnlyScheduled(rule)) return [];
+    const message = "a scheduled rule knows only the group; say which instance is meant with 'target'";
+    return [error('no-target', message, [...at, 'target'])];
+  }
+  const { limit } = rule.target;
+  if (Number.isInteger(limit) && limit >= 1) return [];
+  return [error('bad-number', 'must be a whole number from 1', [...at, 'target', 'limit'])];
+}
+
+function cooldownProblems(rule: RuleSpec, at: Path): readonly Problem[] {
+  const { cooldown } = rule;
+  if (cooldown === null) return [];
+  const problems = cooldown.per.flatMap((scope, index) =>
+    scopeProblems(scope, isOnlyScheduled(rule), [...at, 'cooldown', 'per', index]),
+  );
+  if (cooldown.per.length === 0) {
+    const message = 'a cooldown must say what it counts by: group, instance, rule or labels.<name>';
+    problems.push(error('bad-scope', message, [...at, 'cooldown', 'per']));
+  }
+  if (!(cooldown.forMs > 0 && Number.isFinite(cooldown.forMs))) {
+    problems.push(error('bad-duration', 'must be a time above 0', [...at, 'cooldown', 'forMs']));
+  }
+  return problems;
+}
+
+function scopeProblems(scope: CooldownScope, scheduled: boolean, path: Path): Problem[] {
+  const label = /^labels\.(.+)$/s.exec(scope)?.[1];
+  if (label === undefined && !['group', 'instance', 'rule'].includes(scope)) {
+    const message = `a cooldown cannot count by '${scope}', only by group, instance, rule or labels.<name>`;
+    return [error('bad-scope', message, path)];
+  }
+  if (label === undefined || !scheduled || SCHEDULE_LABELS.includes(label)) return [];
+  return [
+    warning('missing-label', `a scheduled rule has no label '${label}': all groups share the cooldown`, path),
+  ];
+}
+
+function actionProblems(rule: RuleSpec, at: Path): readonly Problem[] {
+  if (rule.then.length === 0) return [error('no-action', 'the rule does nothing', [...at, 'then'])];
+  if (rule.cooldown !== null || rule.then.every(({ swap }) => swap.urgent)) return [];
+  const message =
+    'the rule replaces instances and has no cooldown: each repeated event may start another swap';
+  return [warning('no-cooldown', message, at)];
+}
+
+function isOnlyScheduled({ on }: RuleSpec): boolean {
+  return on.length > 0 && on.every(({ kind }) => kind === 'every');
+}
+
+/** Whether an event of a schedule cannot have the fact: it names a group and nothing else. */
+function isMissingOnSchedule(fact: string): boolean {
+  const scope = describeFact(fact)?.scope;
+  if (scope === 'instance' || scope === 'market' || fact.startsWith('event.annotations.')) return true;
+  const [, label] = /^event\.labels\.(.+)$/s.exec(fact) ?? [];
+  return label !== undefined && !SCHEDULE_LABELS.includes(label);
+}
+
+function duplicateNames(
+  list: 'rules' | 'policies',
+  named: readonly { readonly name: string }[],
+): readonly Problem[] {
+  const seen = new Set<string>();
+  return named.flatMap(({ name }, index) => {
+    if (!seen.has(name)) {
+      seen.add(name);
+      return [];
+    }
+    return [error('duplicate-name', `the name '${name}' is taken already`, [list, index, 'name'])];
+  });
+}
+
+function error(code: string, message: string, path: Path): Problem {
+  return { severity: 'error', code, message, path };
+}
+
+function warning(code: string, message: string, path: Path): Problem {
+  return { severity: 'warning', code, message, path };
+}

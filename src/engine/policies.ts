@@ -1,0 +1,254 @@
+import type { PurchaseOption } from '../base/market.ts';
+import { isLeaving, onDemandCount } from './composition.ts';
+import type { GroupView, InstanceView } from './fleet.ts';
+import { compileGlob, type TextTest } from './matcher.ts';
+import type { BudgetSpec, EffectivePolicy, PolicySpec, RelativeRange } from './policy.ts';
+import type { SwapTarget } from './rule.ts';
+
+/** Limits of a policy, without the names of whose they are. */
+type Limits = Omit<EffectivePolicy, 'names'>;
+
+/**
+ * What holds where a policy is silent. Safeties are on unless a policy turns them off in so many words. Cooldown,
+ * budget, minHealthy and minInstanceAge: design, rules.md; waits: swap.md; types are never smaller than the group's
+ * own and at most twice as large.
+ */
+export const SAFETIES: Limits = {
+  paused: false,
+  floors: [],
+  maxMarketShare: null,
+  minMarkets: 1,
+  instanceTypes: {
+    allow: [],
+    deny: [],
+    architectures: null,
+    vcpus: { from: 1, to: 2 },
+    memory: { from: 1, to: 2 },
+    burstable: false,
+    maxPriceRatio: null,
+  },
+  cooldownMs: 300_000,
+  budgets: [{ swaps: { kind: 'share', value: 0.1 }, perMs: 3_600_000 }],
+  minHealthy: 0.9,
+  minInstanceAgeMs: 900_000,
+  swap: {
+    headroom: 'raise-max',
+    fallbackToOnDemand: null,
+    lifecycleHooks: 'refuse',
+    waits: { runningMs: 300_000, inServiceMs: 120_000, releaseMs: 600_000 },
+  },
+};
+
+/**
+ * Products of a share and a count are a hair off (0.07 x 100 is 7.000000000000001): what is nearer than this to a whole
+ * number is taken for it, before rounding.
+ */
+const ROUNDING = 1e-9;
+
+/** Compiled globs of `groups.names`, kept as long as the policy they belong to. */
+const nameTests = new WeakMap<PolicySpec, readonly TextTest[]>();
+
+/**
+ * Whether the policy selects the group: all criteria given must match, within one list any. A policy without any
+ * criterion selects nothing, so that an empty key never puts every group under management.
+ */
+export function selects(policy: PolicySpec, group: GroupView): boolean {
+  const { names, tags, regions, accounts } = policy.groups;
+  const given = [names, tags, regions, accounts].some((criterion) => criterion !== undefined);
+  return (
+    given &&
+    (names === undefined || testsOf(policy, names).some((test) => test(group.group.name))) &&
+    (regions === undefined || regions.includes(group.group.region)) &&
+    (accounts === undefined || accounts.includes(group.group.account)) &&
+    (tags === undefined || Object.entries(tags).every((tag) => hasTag(group, tag)))
+  );
+}
+
+/**
+ * The limits in force on a group: each policy that selects it is completed with the safeties, then the strictest value
+ * of each limit holds, so that one more policy never loosens anything. Null when none selects the group, which is
+ * then not to be touched.
+ */
+export function effectivePolicy(policies: readonly PolicySpec[], group: GroupView): EffectivePolicy | null {
+  const [first, ...rest] = policies.filter((policy) => selects(policy, group)).map(limitsOf);
+  return first === undefined ? null : rest.reduce(strictest, first);
+}
+
+/** The limits of one policy alone, safeties filled in. */
+export function limitsOf(policy: PolicySpec): EffectivePolicy {
+  const { name, onDemand, diversity, swap } = policy;
+  const { paused, cooldownMs, minHealthy, minInstanceAgeMs } = { ...SAFETIES, ...given(policy) };
+  const { maxMarketShare, minMarkets } = { ...SAFETIES, ...given(diversity ?? {}) };
+  return {
+    names: [name],
+    paused,
+    floors: onDemand === undefined ? SAFETIES.floors : [onDemand],
+    maxMarketShare,
+    minMarkets,
+    instanceTypes: typesOf(policy),
+    cooldownMs,
+    budgets: budgetsOf(policy),
+    minHealthy,
+    minInstanceAgeMs,
+    swap: {
+      ...SAFETIES.swap,
+      ...given(swap ?? {}),
+      waits: { ...SAFETIES.swap.waits, ...given(swap?.waits ?? {}) },
+    },
+  };
+}
+
+/**
+ * On-demand instances to keep at that desired capacity: the highest of all floors, each rounded up and at most
+ * desired. A floor that makes no sense counts as all of desired.
+ */
+export function onDemandFloor(policy: Pick<EffectivePolicy, 'floors'>, desired: number): number {
+  return Math.max(0, ...policy.floors.map((floor) => instancesOf(floor, desired)));
+}
+
+/** Most instances that one market may hold at that desired capacity, at least one; null when there is no cap. */
+export function marketCap(policy: Pick<EffectivePolicy, 'maxMarketShare'>, desired: number): number | null {
+  if (policy.maxMarketShare === null) return null;
+  const cap = roundDown(policy.maxMarketShare * desired);
+  return Number.isFinite(cap) ? Math.max(1, cap) : 1;
+}
+
+/** How the replacement is bought: `auto` is on-demand while the floor would not be met without the old instance. */
+export function chooseOption(
+  to: SwapTarget,
+  policy: Pick<EffectivePolicy, 'floors'>,
+  group: GroupView,
+  instance: InstanceView,
+): PurchaseOption {
+  if (to === 'same') return instance.purchaseOption;
+  if (to !== 'auto') return to;
+  return onDemandWithout(group, instance) < onDemandFloor(policy, group.desired) ? 'on-demand' : 'spot';
+}
+
+/** On-demand members that stay when the instance has left. */
+export function onDemandWithout(group: GroupView, instance: InstanceView): number {
+  const counted = instance.purchaseOption === 'on-demand' && !isLeaving(instance);
+  return onDemandCount(group) - (counted ? 1 : 0);
+}
+
+/** The whole number below, or the one that floating point has just missed. */
+export function roundDown(product: number): number {
+  return Math.floor(product + ROUNDING);
+}
+
+/** The whole number above, or the one that floating point has just passed. */
+export function roundUp(product: number): number {
+  return Math.ceil(product - ROUNDING);
+}
+
+function instancesOf({ base, shareAboveBase }: EffectivePolicy['floors'][number], desired: number): number {
+  const floor = base + roundUp(shareAboveBase * Math.max(0, desired - base));
+  return floor >= 0 && floor < desired ? floor : desired;
+}
+
+function testsOf(policy: PolicySpec, names: readonly string[]): readonly TextTest[] {
+  const known = nameTests.get(policy);
+  if (known !== undefined) return known;
+  const tests = names.flatMap((name) => {
+    const glob = compileGlob(name);
+    return glob.ok ? [glob.value] : [];
+  });
+  nameTests.set(policy, tests);
+  return tests;
+}
+
+function hasTag(group: GroupView, [key, value]: readonly [string, string]): boolean {
+  return Object.hasOwn(group.tags, key) && group.tags[key] === value;
+}
+
+function typesOf({ instanceTypes }: PolicySpec): EffectivePolicy['instanceTypes'] {
+  const { allow, ...rest } = instanceTypes ?? {};
+  return { ...SAFETIES.instanceTypes, ...given(rest), allow: allow === undefined ? [] : [allow] };
+}
+
+/** Only the word turns budgets off; an empty list, which the lint refuses, does not. */
+function budgetsOf({ budgets }: PolicySpec): readonly BudgetSpec[] {
+  if (budgets === 'unlimited') return [];
+  return budgets === undefined || budgets.length === 0 ? SAFETIES.budgets : budgets;
+}
+
+/** The same without what is undefined, which would take the place of a safety when it is spread over one. */
+function given<T extends object>(keys: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined)) as ReturnType<
+    typeof given<T>
+  >;
+}
+
+function strictest(a: EffectivePolicy, b: EffectivePolicy): EffectivePolicy {
+  return {
+    names: [...a.names, ...b.names],
+    paused: a.paused || b.paused,
+    floors: union(a.floors, b.floors),
+    maxMarketShare: lowest(a.maxMarketShare, b.maxMarketShare),
+    minMarkets: Math.max(a.minMarkets, b.minMarkets),
+    instanceTypes: strictestTypes(a.instanceTypes, b.instanceTypes),
+    cooldownMs: Math.max(a.cooldownMs, b.cooldownMs),
+    budgets: union(a.budgets, b.budgets),
+    minHealthy: Math.max(a.minHealthy, b.minHealthy),
+    minInstanceAgeMs: Math.max(a.minInstanceAgeMs, b.minInstanceAgeMs),
+    swap: strictestSwap(a.swap, b.swap),
+  };
+}
+
+function strictestTypes(
+  a: EffectivePolicy['instanceTypes'],
+  b: EffectivePolicy['instanceTypes'],
+): EffectivePolicy['instanceTypes'] {
+  return {
+    allow: union(a.allow, b.allow),
+    deny: union(a.deny, b.deny),
+    architectures: both(a.architectures, b.architectures),
+    vcpus: overlap(a.vcpus, b.vcpus),
+    memory: overlap(a.memory, b.memory),
+    burstable: a.burstable && b.burstable,
+    maxPriceRatio: lowest(a.maxPriceRatio, b.maxPriceRatio),
+  };
+}
+
+/** A refusal wins over a way out. The longest wait wins: giving up early undoes work that was about to succeed. */
+function strictestSwap(a: EffectivePolicy['swap'], b: EffectivePolicy['swap']): EffectivePolicy['swap'] {
+  return {
+    headroom: a.headroom === 'refuse' ? a.headroom : b.headroom,
+    fallbackToOnDemand: leastFallback(a.fallbackToOnDemand, b.fallbackToOnDemand),
+    lifecycleHooks: a.lifecycleHooks === 'refuse' ? a.lifecycleHooks : b.lifecycleHooks,
+    waits: {
+      runningMs: Math.max(a.waits.runningMs, b.waits.runningMs),
+      inServiceMs: Math.max(a.waits.inServiceMs, b.waits.inServiceMs),
+      releaseMs: Math.max(a.waits.releaseMs, b.waits.releaseMs),
+    },
+  };
+}
+
+/** In order of strictness: never, for urgent swaps only (null), always. */
+function leastFallback(a: boolean | null, b: boolean | null): boolean | null {
+  if (a === false || b === false) return false;
+  return a === true && b === true ? true : null;
+}
+
+/** The lower limit, where null is none. */
+function lowest(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}
+
+/** What both lists have, where null is everything. */
+function both(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
+  if (a === null || b === null) return a ?? b;
+  return a.filter((entry) => b.includes(entry));
+}
+
+/** May be empty (from > to): then nothing fits, as two policies that contradict each other ask for. */
+function overlap(a: RelativeRange, b: RelativeRange): RelativeRange {
+  return { from: Math.max(a.from, b.from), to: Math.min(a.to, b.to) };
+}
+
+/** All entries of both, the same value once. */
+function union<T>(a: readonly T[], b: readonly T[]): readonly T[] {
+  const entries = new Map([...a, ...b].map((entry) => [JSON.stringify(entry), entry]));
+  return [...entries.values()];
+}

@@ -1,0 +1,81 @@
+import type { Selectable } from 'kysely';
+import type { HistoryStore, Pause, SwapRecord } from '../actions/store.ts';
+import type { Database } from './database.ts';
+import { pick, prepare, query, type Slots, type Statement } from './statement.ts';
+import type { PauseTable, SwapTable } from './tables.ts';
+
+/** What policies count: swaps that were begun, and what people have paused. */
+export function createHistory(database: Database): HistoryStore {
+  const s = statements(database);
+  return {
+    async swapsSince(since) {
+      return database.read(() => s.swapsSince.all({ since })).map(swapOf);
+    },
+    async recordSwap(swap) {
+      database.transaction(() => s.insertSwap.run(swapRow(swap)));
+    },
+    async pauses() {
+      return database.read(() => s.pauses.all({})).map(pauseOf);
+    },
+    async pause({ group, reason, at }) {
+      database.transaction(() => s.savePause.run({ group_key: group ?? '', reason, at }));
+    },
+    async resume(group) {
+      return database.transaction(() => s.deletePause.run({ group_key: group ?? '' })) === 1;
+    },
+  };
+}
+
+type SwapRow = Selectable<SwapTable>;
+type PauseRow = Selectable<PauseTable>;
+
+interface Statements {
+  readonly swapsSince: Statement<{ since: number }, SwapRow>;
+  readonly insertSwap: Statement<SwapRow, unknown>;
+  readonly pauses: Statement<object, PauseRow>;
+  readonly savePause: Statement<PauseRow, unknown>;
+  readonly deletePause: Statement<{ group_key: string }, unknown>;
+}
+
+function statements({ connection }: Database): Statements {
+  return {
+    swapsSince: prepare(connection, ({ since }: Slots<{ since: number }>) =>
+      query.selectFrom('swaps').selectAll().where('at', '>=', since).orderBy('at').orderBy('run_id'),
+    ),
+    insertSwap: prepare(connection, (slots: Slots<SwapRow>) =>
+      query
+        .insertInto('swaps')
+        .values(pick(slots, ['run_id', 'group_key', 'market', 'at', 'urgent']))
+        .onConflict((conflict) => conflict.column('run_id').doNothing()),
+    ),
+    pauses: prepare(connection, () => query.selectFrom('pauses').selectAll().orderBy('group_key')),
+    savePause: prepare(connection, (slots: Slots<PauseRow>) =>
+      query
+        .insertInto('pauses')
+        .values(pick(slots, ['group_key', 'reason', 'at']))
+        .onConflict((conflict) => conflict.column('group_key').doUpdateSet(pick(slots, ['reason', 'at']))),
+    ),
+    deletePause: prepare(connection, ({ group_key }: Slots<{ group_key: string }>) =>
+      query.deleteFrom('pauses').where('group_key', '=', group_key),
+    ),
+  };
+}
+
+function swapRow(swap: SwapRecord): SwapRow {
+  const { runId, group, market, at, urgent } = swap;
+  return { run_id: runId, group_key: group, market, at, urgent: urgent ? 1 : 0 };
+}
+
+function swapOf(row: SwapRow): SwapRecord {
+  return {
+    runId: row.run_id,
+    group: row.group_key,
+    market: row.market,
+    at: row.at,
+    urgent: row.urgent === 1,
+  };
+}
+
+function pauseOf(row: PauseRow): Pause {
+  return { group: row.group_key === '' ? null : row.group_key, reason: row.reason, at: row.at };
+}

@@ -1,0 +1,121 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Compilable } from 'kysely';
+import type { QueryStore } from '../actions/store.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Database } from './database.ts';
+import { prepare, query, type Slots, type Statement } from './statement.ts';
+
+/** Rows that one transaction deletes; a few milliseconds with all their indexes. */
+const CHUNK = 250;
+
+/**
+ * Swaps are kept this long whatever the retention is; ms. Policies count them over windows of their own, and a
+ * swap that was forgotten too soon would allow another one. 31 days: no window of a budget is longer than a month.
+ */
+const SWAPS_KEPT_MS = 31 * 86_400_000;
+
+/**
+ * Deletes what ended before a time, in small transactions with a turn of the event loop between them. What is
+ * undecided, not over, or belongs to a run that is not over stays, however old it is.
+ */
+export function createPrune(database: Database, clock: Clock): QueryStore['prune'] {
+  const ended = ENDED.map((build) => prepare(database.connection, build));
+  const swaps = prepare(database.connection, endedSwaps);
+  return async (before) => {
+    let deleted = 0;
+    for (const statement of ended) deleted += await inChunks(database, statement, before);
+    return deleted + (await inChunks(database, swaps, Math.min(before, clock.now() - SWAPS_KEPT_MS)));
+  };
+}
+
+interface Before {
+  readonly before: number;
+}
+
+async function inChunks(
+  database: Database,
+  statement: Statement<Before, unknown>,
+  before: number,
+): Promise<number> {
+  let deleted = 0;
+  for (;;) {
+    const rows = database.transaction(() => statement.run({ before }));
+    deleted += rows;
+    if (rows < CHUNK) return deleted;
+    await nextTurn();
+  }
+}
+
+/** In order: a run goes before its decision, which stays for as long as the run is there. */
+const ENDED = [endedEvents, endedRuns, endedDecisions, endedIncidents, endedCooldowns];
+
+function endedEvents({ before }: Slots<Before>): Compilable<unknown> {
+  return query
+    .deleteFrom('events')
+    .where('seq', 'in', (row) =>
+      row
+        .selectFrom('events')
+        .select('seq')
+        .where('decided', '=', row.lit(1))
+        .where('received_at', '<', before)
+        .limit(CHUNK),
+    );
+}
+
+function endedRuns({ before }: Slots<Before>): Compilable<unknown> {
+  return query
+    .deleteFrom('runs')
+    .where('seq', 'in', (row) =>
+      row.selectFrom('runs').select('seq').where('finished_at', '<', before).limit(CHUNK),
+    );
+}
+
+function endedDecisions({ before }: Slots<Before>): Compilable<unknown> {
+  return query.deleteFrom('decisions').where('seq', 'in', (row) =>
+    row
+      .selectFrom('decisions')
+      .select('seq')
+      .where('at', '<', before)
+      .where(({ not, exists, selectFrom }) =>
+        not(exists(selectFrom('runs').select('runs.seq').whereRef('runs.decision_id', '=', 'decisions.id'))),
+      )
+      .limit(CHUNK),
+  );
+}
+
+/** An alert that is open but silent for so long is forgotten as well: its end was never heard, and may never be. */
+function endedIncidents({ before }: Slots<Before>): Compilable<unknown> {
+  return query.deleteFrom('incidents').where('key', 'in', (row) =>
+    row
+      .selectFrom('incidents')
+      .select('key')
+      .where('admitted_at', '<', before)
+      .where((incident) => incident.or([incident('ended_at', 'is', null), incident('ended_at', '<', before)]))
+      .limit(CHUNK),
+  );
+}
+
+function endedCooldowns({ before }: Slots<Before>): Compilable<unknown> {
+  return query
+    .deleteFrom('cooldowns')
+    .where((row) =>
+      row(
+        row.refTuple('rule', 'key'),
+        'in',
+        row
+          .selectFrom('cooldowns')
+          .select(['rule', 'key'])
+          .where('until', '<', before)
+          .limit(CHUNK)
+          .$asTuple('rule', 'key'),
+      ),
+    );
+}
+
+function endedSwaps({ before }: Slots<Before>): Compilable<unknown> {
+  return query
+    .deleteFrom('swaps')
+    .where('run_id', 'in', (row) =>
+      row.selectFrom('swaps').select('run_id').where('at', '<', before).limit(CHUNK),
+    );
+}

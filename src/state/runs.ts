@@ -1,0 +1,145 @@
+import { isOver, type Run, type RunInput, transition } from '../actions/run.ts';
+import type { Claim, RunStore } from '../actions/store.ts';
+import { Failure } from '../base/failure.ts';
+import { groupKey } from '../base/group-name.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Database } from './database.ts';
+import { createGroupLocks, type GroupLocks } from './group-locks.ts';
+import { createRunRows, type RunRow, type RunRows } from './run-rows.ts';
+import { prepare, query, type Slots, type Statement } from './statement.ts';
+
+/** Later than the end of every lease. */
+const END_OF_TIME = Number.MAX_SAFE_INTEGER;
+
+/**
+ * The worker's side of the store. This process is the only one that uses the file, so every lock that it finds when
+ * it opens the file is of a process that is gone: those are released first, and their runs become recovering.
+ */
+export function createRuns(database: Database, log: Log): RunStore {
+  const store: Parts = {
+    s: statements(database),
+    rows: createRunRows(database),
+    locks: createGroupLocks(database),
+  };
+  const write = <T>(work: () => T): T => database.transaction(work);
+  const lost = write(() => releaseExpired(store, END_OF_TIME));
+  if (lost > 0) log.warn({ runs: lost }, 'runs of a process that ended will be recovered');
+  return {
+    async claim(holder, now, leaseMs) {
+      return write(() => claim(store, holder, { now, until: now + leaseMs }));
+    },
+    async renew(held, now, leaseMs) {
+      return write(() => store.locks.renew(held, now, now + leaseMs));
+    },
+    async record(held, run, step) {
+      refuseOtherRun(held, run);
+      return write(() => {
+        if (!store.locks.holds(held)) return false;
+        store.rows.saveProgress(run);
+        if (step !== null) store.rows.saveStep(run.id, step);
+        if (isOver(run.state) || run.state === 'recovering') store.locks.release(groupKey(held.run.group));
+        return true;
+      });
+    },
+    async releaseExpired(now) {
+      return write(() => releaseExpired(store, now));
+    },
+    async cancelPending(runId, now, by) {
+      return write(() => cancelPending(store, runId, { now, by }));
+    },
+    async liveRuns() {
+      return database.read(() => store.s.live.all({}).map(store.rows.runOf));
+    },
+  };
+}
+
+interface Parts {
+  readonly s: Statements;
+  readonly rows: RunRows;
+  readonly locks: GroupLocks;
+}
+
+/**
+ * Ended leases are released first: else the group of a lost run would look free while the run is still `running`,
+ * and another run could act on the group before the lost one is its turn again.
+ */
+function claim(store: Parts, holder: string, lease: { now: number; until: number }): Claim | null {
+  releaseExpired(store, lease.now);
+  const row = store.s.oldestDue.get({ now: lease.now });
+  if (row === undefined) return null;
+  const run = moved(store.rows.runOf(row), { kind: 'claimed' });
+  store.rows.saveProgress(run);
+  const fence = store.locks.take({ group: row.group_key, holder, runId: run.id, leaseUntil: lease.until });
+  return { run, holder, fence };
+}
+
+function releaseExpired(store: Parts, now: number): number {
+  const expired = store.locks.expired(now);
+  for (const { group, runId } of expired) {
+    const run = store.rows.runOf(store.s.byId.one({ id: runId }));
+    store.rows.saveProgress(moved(run, { kind: 'lease_lost' }));
+    store.locks.release(group);
+  }
+  return expired.length;
+}
+
+function cancelPending(store: Parts, runId: string, order: { now: number; by: string }): boolean {
+  const row = store.s.byId.get({ id: runId });
+  if (row?.state !== 'pending') return false;
+  const error = { reason: 'cancelled', message: `cancelled by ${order.by}` } as const;
+  store.rows.saveProgress(moved(store.rows.runOf(row), { kind: 'cancelled', at: order.now, error }));
+  return true;
+}
+
+/** The run after an input that the state it was read in allows; a run that does not move is a defect. */
+function moved(run: Run, input: RunInput): Run {
+  const next = transition(run, input);
+  if (next === null)
+    throw new Failure('internal', 'reject', `run ${run.id} is ${run.state} and cannot be ${input.kind}`);
+  return next;
+}
+
+function refuseOtherRun(held: Claim, run: Run): void {
+  if (run.id === held.run.id) return;
+  throw new Failure('internal', 'reject', `recording run ${run.id} under the claim of run ${held.run.id}`);
+}
+
+interface Statements {
+  readonly oldestDue: Statement<{ now: number }, RunRow>;
+  readonly byId: Statement<{ id: string }, RunRow>;
+  readonly live: Statement<object, RunRow>;
+}
+
+function statements({ connection }: Database): Statements {
+  return {
+    oldestDue: prepare(connection, ({ now }: Slots<{ now: number }>) =>
+      query
+        .selectFrom('runs')
+        .selectAll()
+        .where('claimable_at', '<=', now)
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('group_locks')
+                .select('fence')
+                .whereRef('group_locks.group_key', '=', 'runs.group_key')
+                .where('group_locks.run_id', 'is not', null),
+            ),
+          ),
+        )
+        .orderBy('claimable_at')
+        .orderBy('seq')
+        .limit(1),
+    ),
+    byId: prepare(connection, ({ id }: Slots<{ id: string }>) =>
+      query.selectFrom('runs').selectAll().where('id', '=', id),
+    ),
+    live: prepare(connection, () =>
+      query
+        .selectFrom('runs')
+        .selectAll()
+        .where('state', 'in', ['pending', 'running', 'recovering'])
+        .orderBy('seq'),
+    ),
+  };
+}

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { ask, fleetOf, groupOf, NOW, serve } from './fakes.ts';
+
+const KEY = '111111111111/eu-west-1/prod-web';
+const AT = '2026-01-01T00:00:00.000Z';
+
+test('a pause without a group pauses everything', async () => {
+  const { server, world } = serve();
+  assert.deepEqual(await ask(server, '/api/v1/pause', { reason: 'incident 12' }), {
+    status: 200,
+    json: { group: null, changed: true, pauses: [{ group: null, reason: 'incident 12', at: AT }] },
+  });
+  assert.deepEqual(world.pauses, [{ group: null, reason: 'incident 12', at: NOW }]);
+});
+
+test('a pause of a group is kept under its key', async () => {
+  const { server, world } = serve();
+  const { status, json } = await ask(server, '/api/v1/pause', { group: 'prod-web', reason: ' deploy ' });
+  assert.deepEqual([status, json['group']], [200, KEY]);
+  assert.deepEqual(world.pauses, [{ group: KEY, reason: 'deploy', at: NOW }]);
+});
+
+test('everything can be paused before the groups have been read, one group cannot', async () => {
+  const { server, world } = serve({ fleet: null });
+  assert.equal((await ask(server, '/api/v1/pause', { group: 'prod-web', reason: 'x' })).status, 503);
+  assert.deepEqual(world.pauses, []);
+  assert.equal((await ask(server, '/api/v1/pause', { reason: 'x' })).status, 200);
+});
+
+const REFUSED: readonly [rule: string, body: object, status: number, named: RegExp][] = [
+  ['a pause says why', {}, 400, /^reason: must say why/],
+  ['a reason of spaces is none', { reason: '  ' }, 400, /^reason: must say why/],
+  ['a reason is short enough for a table', { reason: 'x'.repeat(501) }, 400, /^reason: .*500/],
+  [
+    'a region alone does not pause everything',
+    { region: 'eu-west-1', reason: 'x' },
+    400,
+    /^group: must be given/,
+  ],
+  ['an account alone does not pause everything', { account: '1', reason: 'x' }, 400, /^group: must be given/],
+  [
+    'a slip in a name is not a pause of everything',
+    { grop: 'prod-web', reason: 'x' },
+    400,
+    /^grop: not known/,
+  ],
+  ['a null group is not a pause of everything', { group: null, reason: 'x' }, 400, /^group: /],
+  ['an unknown group is not found', { group: 'prod', reason: 'x' }, 404, /no group prod/],
+  ['an ambiguous group is not guessed', { group: 'twin', reason: 'x' }, 409, /2 groups are named twin/],
+];
+for (const [rule, body, status, named] of REFUSED) {
+  test(rule, async () => {
+    const fleet = fleetOf(groupOf('prod-web'), groupOf('twin'), groupOf('twin', 'us-east-1'));
+    const { server, world } = serve({ fleet });
+    const answer = await ask(server, '/api/v1/pause', body);
+    assert.equal(answer.status, status);
+    assert.match(String(answer.json['detail']), named);
+    assert.deepEqual(world.pauses, []);
+  });
+}
+
+test('a region tells twins apart', async () => {
+  const fleet = fleetOf(groupOf('twin'), groupOf('twin', 'us-east-1'));
+  const { server } = serve({ fleet });
+  const { json } = await ask(server, '/api/v1/pause', { group: 'twin', region: 'us-east-1', reason: 'x' });
+  assert.equal(json['group'], '111111111111/us-east-1/twin');
+});
+
+test('a resumed group is still paused while everything is, and the answer says so', async () => {
+  const everything = { group: null, reason: 'incident', at: NOW };
+  const { server } = serve({ pauses: [everything, { group: KEY, reason: 'deploy', at: NOW }] });
+  assert.deepEqual((await ask(server, '/api/v1/resume', { group: 'prod-web' })).json, {
+    group: KEY,
+    changed: true,
+    pauses: [{ group: null, reason: 'incident', at: AT }],
+  });
+});
+
+test('resuming everything leaves the groups that were paused one by one, and the answer names them', async () => {
+  const { server } = serve({ pauses: [{ group: KEY, reason: 'deploy', at: NOW }] });
+  assert.deepEqual((await ask(server, '/api/v1/resume', { reason: 'over' })).json, {
+    group: null,
+    changed: false,
+    pauses: [{ group: KEY, reason: 'deploy', at: AT }],
+  });
+});
+
+test('resuming what is not paused changes nothing and is no error', async () => {
+  const { status, json } = await ask(serve().server, '/api/v1/resume', { group: 'prod-web' });
+  assert.deepEqual([status, json['changed'], json['pauses']], [200, false, []]);
+});
+
+test('a paused group that has left the fleet can be resumed', async () => {
+  const { server, world } = serve({ fleet: fleetOf(), pauses: [{ group: KEY, reason: 'x', at: NOW }] });
+  const { status, json } = await ask(server, '/api/v1/resume', { group: 'prod-web' });
+  assert.deepEqual([status, json['changed'], world.pauses], [200, true, []]);
+});
+
+for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {
+  test(`a body of ${type}, as any web page may post, never reaches the switch`, async () => {
+    const { server, world } = serve();
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/api/v1/pause',
+      headers: { 'content-type': type },
+      payload: '{"reason":"x"}',
+    });
+    assert.equal(answer.statusCode, 415);
+    assert.deepEqual(world.pauses, []);
+  });
+}

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { env } from 'node:process';
+import { before, type TestContext, test } from 'node:test';
+
+import { ManualClock } from '../../../../src/base/manual-clock.ts';
+import { createAwsCloud } from '../../../../src/cloud/aws/aws-cloud.ts';
+import type { Cloud, LaunchRequest } from '../../../../src/cloud/cloud.ts';
+import { silentLog } from '../../../../src/telemetry/log.ts';
+import { createMetrics, type Metrics } from '../../../../src/telemetry/metrics.ts';
+import { autoScalingError, ec2Error, type FakeAnswer, type FakeAws, startFakeAws } from './fake-aws.ts';
+
+const GROUP = { account: '123456789012', region: 'eu-west-1', name: 'web' };
+const HTML = { status: 500, type: 'text/html', body: '<!doctype html>\n<html lang=en><title>500</title>' };
+
+before(() => {
+  // The SDK's own conventions are the only way in.
+  Object.assign(env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+});
+
+interface World {
+  readonly aws: FakeAws;
+  readonly cloud: Cloud;
+  readonly clock: ManualClock;
+  readonly metrics: Metrics;
+  /** How often the operation was asked for. */
+  asked(operation: string): number;
+}
+
+async function world(
+  context: TestContext,
+  answer: (operation: string, request: URLSearchParams) => FakeAnswer,
+): Promise<World> {
+  const aws = await startFakeAws((request) => answer(request.get('Action') ?? '', request));
+  context.after(() => aws.close());
+  const clock = new ManualClock();
+  const metrics = createMetrics();
+  const { endpoint } = aws;
+  const cloud = createAwsCloud({ regions: [GROUP.region], endpoint, clock, log: silentLog, metrics });
+  const asked = (operation: string): number =>
+    aws.requests.filter((request) => request.get('Action') === operation).length;
+  return { aws, cloud, clock, metrics, asked };
+}
+
+function launchRequest(configuration: Readonly<Record<string, unknown>> = {}): LaunchRequest {
+  const defaults = { instanceType: 'm5.large', imageId: 'ami-1', image: null };
+  return {
+    group: GROUP,
+    token: 'token-1',
+    source: {
+      kind: 'configuration',
+      name: 'web',
+      defaults,
+      configuration: { ImageId: 'ami-1', ...configuration },
+    },
+    market: { type: 'm6i.large', zone: 'eu-west-1a', purchaseOption: 'spot' },
+    subnet: 'subnet-1',
+    placementGroup: null,
+    tags: { team: 'web' },
+  };
+}
+
+const LAUNCHED =
+  '<RunInstancesResponse><instancesSet><item><instanceId>i-1</instanceId></item></instancesSet></RunInstancesResponse>';
+
+test('a launch without capacity is sent once, though EC2 answers with 500', async (context) => {
+  const { cloud, asked } = await world(context, () => ec2Error(500, 'InsufficientInstanceCapacity'));
+  await assert.rejects(cloud.launch(launchRequest()), { code: 'market_unavailable', disposition: 'next' });
+  assert.equal(asked('RunInstances'), 1);
+});
+
+test('a launch whose answer is lost is ambiguous, and is not repeated by itself', async (context) => {
+  const { cloud, asked } = await world(context, () => 'cut');
+  await assert.rejects(cloud.launch(launchRequest()), { code: 'ambiguous' });
+  assert.equal(asked('RunInstances'), 1);
+});
+
+test('an answer that breaks off is ambiguous', async (context) => {
+  const { cloud } = await world(context, () => ({
+    status: 200,
+    body: '<RunInstancesResponse><instancesSet>',
+  }));
+  await assert.rejects(cloud.launch(launchRequest()), { code: 'ambiguous' });
+});
+
+test('the same launch is the same request, byte for byte', async (context) => {
+  const { aws, cloud } = await world(context, () => ({ status: 200, body: LAUNCHED }));
+  const request = launchRequest({ BlockDeviceMappings: [{ DeviceName: '/dev/sdb', NoDevice: true }] });
+  await cloud.launch(request);
+  assert.deepEqual(await cloud.launch(JSON.parse(JSON.stringify(request)) as LaunchRequest), {
+    instanceId: 'i-1',
+  });
+  const [first, second] = aws.requests;
+  assert.ok(first !== undefined);
+  assert.equal(String(first), String(second));
+  assert.equal(first.get('ClientToken'), 'token-1');
+  assert.equal(first.get('BlockDeviceMapping.1.NoDevice'), '');
+  assert.equal(first.get('InstanceMarketOptions.SpotOptions.MaxPrice'), null);
+});
+
+test('a throttled write is sent again by the clock, and counted', async (context) => {
+  let throttled = true;
+  const { cloud, clock, metrics, asked } = await world(context, () => {
+    if (!throttled) return { status: 200, body: '<SuspendProcessesResponse/>' };
+    throttled = false;
+    return autoScalingError(400, 'Throttling');
+  });
+  const state = { done: false };
+  const suspended = cloud.suspend(GROUP, ['AZRebalance']).finally(() => {
+    state.done = true;
+  });
+  while (!state.done) await clock.advance(100);
+  await suspended;
+  assert.equal(asked('SuspendProcesses'), 2);
+  const { values } = await metrics.cloudThrottled.get();
+  assert.equal(values.find(({ labels }) => labels.operation === 'SuspendProcesses')?.value, 1);
+});
+
+test('a throttled attempt that the SDK repeats with success is counted all the same', async (context) => {
+  let throttled = true;
+  const { cloud, metrics } = await world(context, () => {
+    if (!throttled) return { status: 200, body: '<DescribeInstancesResponse/>' };
+    throttled = false;
+    return ec2Error(503, 'RequestLimitExceeded');
+  });
+  assert.deepEqual(await cloud.instances(GROUP, ['i-1']), []);
+  const { values } = await metrics.cloudThrottled.get();
+  assert.equal(values.find(({ labels }) => labels.operation === 'DescribeInstances')?.value, 1);
+});
+
+test('ids go out as filters, 200 a request, each once', async (context) => {
+  const { aws, cloud } = await world(context, () => ({ status: 200, body: '<DescribeInstancesResponse/>' }));
+  const ids = Array.from({ length: 450 }, (_, index) => `i-${index}`);
+  await cloud.instances(GROUP, [...ids, 'i-0']);
+  const sizes = aws.requests.map(
+    (request) => [...request.keys()].filter((key) => key.startsWith('Filter.1.Value.')).length,
+  );
+  assert.deepEqual(sizes.toSorted(), [200, 200, 50]);
+  assert.ok(aws.requests.every((request) => !request.has('InstanceId.1')));
+});
+
+const GROUP_XML = `<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups><member>
+  <AutoScalingGroupName>web</AutoScalingGroupName>
+  <AutoScalingGroupARN>arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:a:autoScalingGroupName/web</AutoScalingGroupARN>
+  <MinSize>1</MinSize><MaxSize>3</MaxSize><DesiredCapacity>2</DesiredCapacity>
+  <LaunchConfigurationName>web</LaunchConfigurationName></member></AutoScalingGroups>
+  </DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>`;
+
+function describeGroup(refreshes: FakeAnswer): (operation: string) => FakeAnswer {
+  return (operation) => {
+    if (operation === 'DescribeAutoScalingGroups') return { status: 200, body: GROUP_XML };
+    if (operation === 'DescribeInstanceRefreshes') return refreshes;
+    return { status: 200, body: `<${operation}Response/>` };
+  };
+}
+
+function refreshes(status: string): FakeAnswer {
+  const member = `<member><InstanceRefreshId>r</InstanceRefreshId><Status>${status}</Status></member>`;
+  const result = `<InstanceRefreshes>${member}</InstanceRefreshes>`;
+  return {
+    status: 200,
+    body: `<DescribeInstanceRefreshesResponse><DescribeInstanceRefreshesResult>${result}</DescribeInstanceRefreshesResult></DescribeInstanceRefreshesResponse>`,
+  };
+}
+
+for (const [status, active] of [
+  ['Pending', true],
+  ['Baking', true],
+  ['RollbackInProgress', true],
+  ['SomethingNew', true],
+  ['Successful', false],
+  ['RollbackFailed', false],
+] as const) {
+  test(`an instance refresh that is ${status} counts as ${active ? 'active' : 'over'}`, async (context) => {
+    const { cloud } = await world(context, describeGroup(refreshes(status)));
+    assert.equal((await cloud.groupInDetail(GROUP)).instanceRefreshActive, active);
+  });
+}
+
+test('an emulator without instance refreshes is asked once, and taken to have none', async (context) => {
+  const { cloud, asked } = await world(context, describeGroup(HTML));
+  assert.equal((await cloud.groupInDetail(GROUP)).instanceRefreshActive, false);
+  const first = asked('DescribeInstanceRefreshes');
+  await cloud.groupInDetail(GROUP);
+  assert.equal(asked('DescribeInstanceRefreshes'), first);
+});
+
+for (const [rule, answer] of [
+  ['an error in XML', autoScalingError(400, 'AccessDenied')],
+  ['XML that breaks off', { status: 200, body: '<DescribeInstanceRefreshesResponse><Describe' }],
+] as const) {
+  test(`${rule} is never taken for a missing operation`, async (context) => {
+    const { cloud } = await world(context, describeGroup(answer));
+    await assert.rejects(cloud.groupInDetail(GROUP));
+  });
+}
+
+test('a region that is not configured, a role and no region at all are refused', async (context) => {
+  const { cloud, clock } = await world(context, () => 'cut');
+  await assert.rejects(cloud.groupInDetail({ ...GROUP, region: 'eu-west-9' }), { code: 'invalid_request' });
+  const common = { clock, log: silentLog, metrics: createMetrics() };
+  assert.throws(() => createAwsCloud({ ...common, regions: [] }), { code: 'invalid_request' });
+  const accounts = [{ roleArn: 'arn:aws:iam::1:role/x' }];
+  assert.throws(() => createAwsCloud({ ...common, regions: ['eu-west-1'], accounts }), {
+    code: 'invalid_request',
+  });
+});
+
+test('a group behind a classic load balancer is refused, its health cannot be read', async (context) => {
+  const { cloud } = await world(context, describeGroup(refreshes('Successful')));
+  const detail = { ...(await cloud.groupInDetail(GROUP)), loadBalancers: ['classic'] };
+  await assert.rejects(cloud.targetHealth(detail, 'i-1'), { code: 'invalid_request' });
+});
+
+function targetHealth(state: string, reason: string): FakeAnswer {
+  const health = `<TargetHealth><State>${state}</State><Reason>${reason}</Reason></TargetHealth>`;
+  const member = `<member><Target><Id>i-1</Id></Target>${health}</member>`;
+  return {
+    status: 200,
+    body: `<DescribeTargetHealthResponse><DescribeTargetHealthResult><TargetHealthDescriptions>${member}</TargetHealthDescriptions></DescribeTargetHealthResult></DescribeTargetHealthResponse>`,
+  };
+}
+
+for (const [state, reason, healthy] of [
+  ['healthy', '', true],
+  ['initial', 'Elb.RegistrationInProgress', false],
+  ['draining', 'Target.DeregistrationInProgress', false],
+  ['unused', 'Target.NotRegistered', false],
+  ['unused', 'Target.NotInUse', true],
+  ['unavailable', 'Target.HealthCheckDisabled', true],
+  ['unavailable', 'Elb.InternalError', false],
+] as const) {
+  test(`a target that is ${state} (${reason}) ${healthy ? 'serves' : 'does not serve yet'}`, async (context) => {
+    const { cloud } = await world(context, (operation) =>
+      operation === 'DescribeTargetHealth'
+        ? targetHealth(state, reason)
+        : describeGroup(refreshes('Successful'))(operation),
+    );
+    const detail = { ...(await cloud.groupInDetail(GROUP)), targetGroups: ['arn:tg'] };
+    const [target] = await cloud.targetHealth(detail, 'i-1');
+    assert.equal(target?.healthy, healthy);
+  });
+}
