@@ -29,14 +29,20 @@ export interface HollowtreesClient {
   close(): void;
 }
 
+export interface ConnectOptions {
+  readonly clock: Clock;
+  readonly interrupted: AbortSignal;
+}
+
 /** Connects in plain text. Fails with `unavailable` when nobody answers at the address (`host:port`). */
 export async function connectHollowtrees(
   address: string,
-  { clock, interrupted }: { readonly clock: Clock; readonly interrupted: AbortSignal },
+  options: ConnectOptions,
 ): Promise<HollowtreesClient> {
+  const { interrupted } = options;
   const method = await handleMethod();
   const client = new Client(address, credentials.createInsecure());
-  await ready(client, address, clock);
+  await ready(client, address, options);
   return {
     close: () => client.close(),
     handle: (event) =>
@@ -67,12 +73,18 @@ async function handleMethod(): Promise<Handle> {
   return service['Handle'] as Handle;
 }
 
-function ready(client: Client, address: string, clock: Clock): Promise<void> {
+/** Resolves when connected. The wait is ended by closing the client: its own deadlines are in the machine's time. */
+function ready(client: Client, address: string, { clock, interrupted }: ConnectOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    client.waitForReady(clock.now() + CONNECT_MS, (error) => {
-      if (error === undefined) return resolve();
-      client.close();
-      reject(new Failure('unavailable', 'retry', unreachable(address), error));
+    const giveUp = (): void => client.close();
+    const timer = clock.after(CONNECT_MS, giveUp);
+    interrupted.addEventListener('abort', giveUp, { once: true });
+    if (interrupted.aborted) giveUp();
+    client.waitForReady(Number.POSITIVE_INFINITY, (error) => {
+      timer.cancel();
+      interrupted.removeEventListener('abort', giveUp);
+      if (error === undefined) resolve();
+      else reject(interrupted.aborted ? cancelled(error) : unreachable(address, error));
     });
   });
 }
@@ -83,15 +95,16 @@ function isAnswer({ code }: ServiceError): boolean {
 }
 
 function failureOf(address: string, error: ServiceError): Failure {
-  if (error.code === status.CANCELLED) return new Failure('cancelled', 'reject', 'interrupted', error);
-  return new Failure(
-    'unavailable',
-    'retry',
-    `${address} answered ${status[error.code]}: ${error.details}`,
-    error,
-  );
+  if (error.code === status.CANCELLED) return cancelled(error);
+  const message = `${address} answered ${status[error.code]}: ${error.details}`;
+  return new Failure('unavailable', 'retry', message, error);
 }
 
-function unreachable(address: string): string {
-  return `nothing answers gRPC at ${address}: is \`coppice serve\` running there (grpc.listen)?`;
+function cancelled(error: Error): Failure {
+  return new Failure('cancelled', 'reject', 'interrupted', error);
+}
+
+function unreachable(address: string, error: Error): Failure {
+  const hint = 'is `coppice serve` running there (grpc.listen)?';
+  return new Failure('unavailable', 'retry', `nothing answers gRPC at ${address}: ${hint}`, error);
 }

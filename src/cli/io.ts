@@ -8,6 +8,8 @@ export interface Io {
   readonly colors: boolean;
   /** Aborts on SIGINT and SIGTERM. */
   readonly interrupted: AbortSignal;
+  /** Calls `reload` on SIGHUP; the answer ends that. */
+  onHangup(reload: () => void): () => void;
   /** Sets the exit code: 0 done; 1 findings, failed tests or a failed run; 2 wrong usage or an error; 130 interrupted. */
   exit(code: 0 | 1 | 2 | 130): void;
   /** Environment variables; read nowhere else. */

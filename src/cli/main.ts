@@ -3,13 +3,17 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { asFailure } from '../base/failure.ts';
+import { checkCommand } from './check.ts';
+import { configCommand } from './config-show.ts';
 import { decisionsCommand } from './decisions.ts';
 import { demoCommand } from './demo.ts';
 import { groupsCommand } from './groups.ts';
 import type { Io } from './io.ts';
 import { pauseCommand, resumeCommand } from './pause.ts';
 import { runsCommand } from './runs.ts';
+import { schemaCommand } from './schema.ts';
 import { sendCommand } from './send.ts';
+import { serveCommand } from './serve.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -23,11 +27,17 @@ function processIo(): Io {
       interrupted.abort();
     });
   }
+  // A reader such as `head` may leave early; then there is nobody to tell, and that is no error.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => interrupted.abort());
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     colors: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
     interrupted: interrupted.signal,
+    onHangup(reload) {
+      process.on('SIGHUP', reload);
+      return () => void process.off('SIGHUP', reload);
+    },
     exit: (code) => {
       process.exitCode = code;
     },
@@ -50,13 +60,17 @@ function program(io: Io): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err });
   const commands = [
+    serveCommand(io, about),
     demoCommand(io, about),
+    checkCommand(io),
+    schemaCommand(io),
     groupsCommand(io),
     decisionsCommand(io),
     runsCommand(io),
     sendCommand(io),
     pauseCommand(io),
     resumeCommand(io),
+    configCommand(io),
   ];
   for (const command of commands) root.addCommand(command);
   return root;

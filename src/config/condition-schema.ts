@@ -1,17 +1,18 @@
 import { z } from 'zod';
 import { plainValue } from '../engine/facts.ts';
 import type { ConditionSpec, ConditionValue, Scalar } from '../engine/rule.ts';
-import { mistake } from './schema-issues.ts';
-
-/** The five forms of a condition; each node of the tree has exactly one of these keys. */
-const FORMS = ['all', 'any', 'not', 'condition', 'fact'] as const;
+import { mistake, oneFormOf } from './schema-issues.ts';
 
 /**
  * A tree of conditions. json-rules-engine takes an empty list for true, prefers `any` where a node has `all` as well,
  * and ignores keys that it does not know; so each of these is a mistake here.
  */
 export const condition: z.ZodType<ConditionSpec> = z
-  .lazy(() => z.union([all, any, not, named, comparison], { error: ({ input }) => formMistake(input) }))
+  .lazy(() =>
+    z.union([all, any, not, named, comparison], {
+      error: oneFormOf('all', 'any', 'not', 'condition', 'fact'),
+    }),
+  )
   .meta({
     id: 'condition',
     description: 'One of all, any, not, condition, or fact with operator and value.',
@@ -53,12 +54,3 @@ const comparison = z
   .transform((node) =>
     node.value === undefined ? node : { ...node, value: plainValue(node.fact, node.value) },
   );
-
-/** What is wrong with the form of a node; undefined leaves it to the branch that was meant. */
-function formMistake(node: unknown): string | undefined {
-  if (typeof node !== 'object' || node === null || Array.isArray(node))
-    return mistake('wrong-type', `must be a map with one of the keys ${FORMS.join(', ')}`);
-  const given = FORMS.filter((form) => Object.hasOwn(node, form));
-  if (given.length < 2) return undefined;
-  return mistake('mixed-condition', `must have only one of the keys ${given.join(' and ')}`);
-}

@@ -72,10 +72,15 @@ function placeOfName({ source, path }: Entry<unknown>): { readonly line: number;
   return path[0] === 'conditions' ? source.place(path, 'key') : source.place([...path, 'name']);
 }
 
-/** Where a file could not be read in full, the condition that a rule names may stand in what was not read. */
+/**
+ * The engine's findings but for two kinds: names given twice, of which it does not know the places, and references to
+ * a condition that may stand in what could not be read.
+ */
 function believable(found: readonly Problem[], read: readonly RuleFile[]): readonly Problem[] {
-  if (read.every(({ problems }) => problems.length === 0)) return found;
-  return found.filter(({ path }) => path.at(-1) !== 'condition');
+  const complete = read.every(({ problems }) => problems.length === 0);
+  return found.filter(
+    ({ code, path }) => code !== 'duplicate-name' && (complete || path.at(-1) !== 'condition'),
+  );
 }
 
 function placed({ severity, code, message, path }: Problem, entries: Entries): FileProblem {

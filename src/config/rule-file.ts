@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { PolicySpec } from '../engine/policy.ts';
 import type { ConditionSpec, RuleSpec } from '../engine/rule.ts';
 import { condition } from './condition-schema.ts';
-import { type FileProblem, wholeFile } from './file-problem.ts';
+import { byPlace, type FileProblem, wholeFile } from './file-problem.ts';
 import { policy } from './policy-schema.ts';
 import { name, rule } from './rule-schema.ts';
 import { checkSchema } from './schema-issues.ts';
@@ -48,10 +48,13 @@ export function readRuleFile(file: string, text: string): RuleFile {
     conditions: wellFormed(source, 'conditions', condition, (_, key) => key),
     problems: [
       ...problems,
-      ...mistakes.map(({ path, at, code, message }) => ({
-        ...wholeFile(file, code, message),
-        ...source.place(path, at),
-      })),
+      ...mistakes
+        .map(({ path, at, code, message }) => ({
+          ...wholeFile(file, code, message),
+          ...source.place(path, at),
+        }))
+        // What could not be read left nothing behind, which the schema then misses.
+        .filter((found) => !problems.some((unread) => byPlace(unread, found) === 0)),
     ],
   };
 }

@@ -10,7 +10,7 @@ import {
 } from '../engine/rule.ts';
 import { condition } from './condition-schema.ts';
 import { duration } from './quantities.ts';
-import { mistake } from './schema-issues.ts';
+import { mistake, oneFormOf } from './schema-issues.ts';
 
 /** A name becomes a metric label and part of ids: 63 characters as in Kubernetes. */
 const NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
@@ -76,7 +76,9 @@ function typeTrigger(
   };
 }
 
-const trigger = z.union([alertTrigger, eventTrigger, timeTrigger]);
+const trigger = z
+  .union([alertTrigger, eventTrigger, timeTrigger], { error: oneFormOf('alert', 'type', 'every') })
+  .meta({ id: 'trigger', description: 'One of alert, type or every.' });
 const triggers: z.ZodType<readonly TriggerSpec[]> = z
   .union([trigger, z.array(trigger).min(1)])
   .transform((given) => (Array.isArray(given) ? given : [given]));
@@ -109,7 +111,7 @@ const scope: z.ZodType<CooldownScope> = z.union(
 
 const cooldown = z
   .strictObject({
-    for: duration().describe('How long the rule stays quiet for the same key after it acted.'),
+    for: duration(1).describe('How long the rule stays quiet for the same key after it acted.'),
     per: z
       .array(scope)
       .min(1)

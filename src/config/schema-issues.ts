@@ -19,6 +19,24 @@ export function mistake(code: string, predicate: string): string {
   return `${code}|${predicate}`;
 }
 
+/**
+ * For the `error` option of a union of maps of which each has one of the keys, and none has two. Where one key is there,
+ * or one that is nearly it, that branch says what is wrong.
+ */
+export function oneFormOf(
+  ...keys: readonly string[]
+): (issue: { readonly input?: unknown }) => string | undefined {
+  return ({ input }) => {
+    if (typeof input !== 'object' || input === null || Array.isArray(input))
+      return mistake('wrong-type', `must be a map with one of the keys ${keys.join(', ')}`);
+    const given = keys.filter((key) => Object.hasOwn(input, key));
+    if (given.length > 1)
+      return mistake('mixed-keys', `must have only one of the keys ${given.join(' and ')}`);
+    if (given.length === 1 || Object.keys(input).some((key) => closest(key, keys) !== null)) return undefined;
+    return mistake('missing-key', `must have one of the keys ${keys.join(', ')}`);
+  };
+}
+
 /** Checks data against a schema: its output, or every mistake in it. */
 export function checkSchema<T>(
   schema: z.ZodType<T>,

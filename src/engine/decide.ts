@@ -150,9 +150,9 @@ async function concludeRule(rule: CompiledRule, session: Session): Promise<reado
 }
 
 /** A rule without conditions costs nothing here. */
-async function evaluate({ condition }: CompiledRule, context: FactContext): Promise<Evaluation> {
-  if (condition === null) return { truth: 'true', evidence: [], decisive: [] };
-  return await condition.evaluate(readFacts(condition.facts, context));
+function evaluate({ condition }: CompiledRule, context: FactContext): Promise<Evaluation> {
+  if (condition === null) return Promise.resolve({ truth: 'true', evidence: [], decisive: [] });
+  return condition.evaluate(readFacts(condition.facts, context));
 }
 
 function decideTargets(match: Match, instance: InstanceView | null, session: Session): readonly Verdict[] {
@@ -168,30 +168,36 @@ function decideTargets(match: Match, instance: InstanceView | null, session: Ses
 }
 
 function decideTarget(match: Match, instance: InstanceView, session: Session): Verdict {
-  const { rule, group, because, why } = match;
+  const { rule, group, because } = match;
   const { input } = session;
   const about = { group, instance, because };
+  const cooldown = cooldownOf(match, instance, input);
   const refusal =
     duplicate(match, instance, session) ??
-    coolingDown(match, instance, input) ??
+    coolingDown(cooldown, input) ??
     refusedByPolicy(match, instance, session);
   if (refusal !== null) return verdict(input, rule, suppressed(refusal), about);
-  const shadow = isShadow(rule, input);
-  const detail = [
-    because.length === 0 ? 'the rule has no conditions' : why,
-    ...remarks(match, instance, input),
-  ];
-  const conclusion: Conclusion = shadow
-    ? { outcome: 'shadowed', reason: 'shadow_mode', detail: detail.join('; ') }
-    : { outcome: 'dispatched', reason: 'matched', detail: detail.join('; ') };
-  const result = verdict(input, rule, conclusion, about);
+  const result = verdict(input, rule, acting(match, cooldown, input), about);
   session.acts.push({
     group: groupKey(group.group),
     instance: instance.id,
     runId: result.decision.runId,
-    urgent: rule.spec.then.some(({ swap }) => swap.urgent),
+    urgent: rule.spec.then.every(({ swap }) => swap.urgent),
   });
-  return { ...result, cooldown: cooldownOf(match, instance, input) };
+  return { ...result, cooldown: cooldown?.taken ?? null };
+}
+
+function acting(
+  { rule, because, why }: Match,
+  cooldown: RuleCooldown | null,
+  input: DecideInput,
+): Conclusion {
+  const shared = (cooldown?.missingLabels ?? []).map(
+    (label) => `events without label ${label} share a cooldown`,
+  );
+  const detail = [because.length === 0 ? 'the rule has no conditions' : why, ...shared].join('; ');
+  if (isShadow(rule, input)) return { outcome: 'shadowed', reason: 'shadow_mode', detail };
+  return { outcome: 'dispatched', reason: 'matched', detail };
 }
 
 function subjectOf({ spec }: CompiledRule, { input, subjects }: Session): Subject {
@@ -223,14 +229,26 @@ function duplicate({ rule, group }: Match, instance: InstanceView, session: Sess
   return { reason: 'duplicate', detail };
 }
 
+/** The cooldown that a dispatch for the instance would take. */
+interface RuleCooldown {
+  readonly taken: NonNullable<Verdict['cooldown']>;
+  readonly missingLabels: readonly string[];
+}
+
+function cooldownOf({ rule, group }: Match, instance: InstanceView, input: DecideInput): RuleCooldown | null {
+  const { name, cooldown } = rule.spec;
+  if (cooldown === null) return null;
+  const subject = { event: input.event, group: groupKey(group.group), instance: instance.id };
+  const { key, missingLabels } = cooldownKey(cooldown.per, subject);
+  return { taken: { rule: name, key, until: input.now + cooldown.forMs }, missingLabels };
+}
+
 /** Targets of one rule and event are one batch: the cooldown that the first takes does not bind the others. */
-function coolingDown(match: Match, instance: InstanceView, input: DecideInput): Refusal | null {
-  const { rule } = match;
-  const key = keyOf(match, instance, input)?.key;
-  const until = key === undefined ? null : input.memory.cooldownUntil(rule.spec.name, key);
-  if (until === null || until <= input.now) return null;
-  const detail = `the rule's cooldown ends in ${formatDuration(until - input.now)}`;
-  return { reason: 'rule_cooldown', detail };
+function coolingDown(cooldown: RuleCooldown | null, { memory, now }: DecideInput): Refusal | null {
+  if (cooldown === null) return null;
+  const until = memory.cooldownUntil(cooldown.taken.rule, cooldown.taken.key);
+  if (until === null || until <= now) return null;
+  return { reason: 'rule_cooldown', detail: `the rule's cooldown ends in ${formatDuration(until - now)}` };
 }
 
 function refusedByPolicy(match: Match, instance: InstanceView, session: Session): Refusal | null {
@@ -259,25 +277,6 @@ function isShadow({ spec }: CompiledRule, { shadow }: DecideInput): boolean {
   return shadow || spec.mode === 'shadow';
 }
 
-function keyOf({ rule, group }: Match, instance: InstanceView, { event }: DecideInput) {
-  const { cooldown } = rule.spec;
-  if (cooldown === null) return null;
-  return cooldownKey(cooldown.per, { event, group: groupKey(group.group), instance: instance.id });
-}
-
-function cooldownOf(match: Match, instance: InstanceView, input: DecideInput): Verdict['cooldown'] {
-  const { name, cooldown } = match.rule.spec;
-  const key = keyOf(match, instance, input)?.key;
-  return key === undefined || cooldown === null
-    ? null
-    : { rule: name, key, until: input.now + cooldown.forMs };
-}
-
-function remarks(match: Match, instance: InstanceView, input: DecideInput): readonly string[] {
-  const missing = keyOf(match, instance, input)?.missingLabels ?? [];
-  return missing.map((label) => `events without the label ${label} share one cooldown`);
-}
-
 function suppressed(refusal: Refusal): Conclusion {
   return { outcome: 'suppressed', ...refusal };
 }
@@ -287,26 +286,36 @@ function verdict(
   input: DecideInput,
   rule: CompiledRule | null,
   { outcome, reason, detail }: Conclusion,
-  { group, instance, because }: About,
+  about: About,
 ): Verdict {
   const { event, ruleset, now, newId } = input;
-  const name = rule === null ? null : rule.spec.name;
-  const place = group === null ? '' : groupKey(group.group);
-  const acts = outcome === 'dispatched' || outcome === 'shadowed';
+  const subject = namesOf(about);
   const decision: Decision = {
     id: newId('dec'),
-    key: tupleKey([event.id, name ?? '', place, instance?.id ?? '']),
+    key: decisionKey(event, rule, subject),
     at: now,
     generation: ruleset.generation,
-    rule: name,
+    rule: rule?.spec.name ?? null,
     event: { id: event.id, type: event.type, source: event.source },
-    subject: { group: group?.group ?? null, instance: instance?.id ?? null },
+    subject,
     outcome,
     reason,
     detail,
-    because,
+    because: about.because,
     runId: outcome === 'dispatched' ? newId('run') : null,
-    actions: acts && rule !== null ? rule.spec.then : [],
+    actions: ACTING.includes(outcome) ? (rule?.spec.then ?? []) : [],
   };
   return { decision, cooldown: null };
+}
+
+/** Outcomes whose decision says what is, or would be, done. */
+const ACTING: readonly Decision['outcome'][] = ['dispatched', 'shadowed'];
+
+function namesOf({ group, instance }: About): Decision['subject'] {
+  return { group: group?.group ?? null, instance: instance?.id ?? null };
+}
+
+function decisionKey(event: Event, rule: CompiledRule | null, subject: Decision['subject']): string {
+  const group = subject.group === null ? '' : groupKey(subject.group);
+  return tupleKey([event.id, rule?.spec.name ?? '', group, subject.instance ?? '']);
 }

@@ -12,48 +12,62 @@ export interface Incident {
 }
 
 /** `new`: not seen before; `repeat`: reported again after the window; `duplicate`: the same thing twice. */
-export type Verdict = 'new' | 'repeat' | 'duplicate';
+export type Arrival = 'new' | 'repeat' | 'duplicate';
+
+interface Admitted {
+  readonly verdict: Arrival;
+  /** What to remember from now on. */
+  readonly incident: Incident;
+}
+
+/**
+ * For how long after its end a notification can be late. Prometheus goes on about an alert for 15 minutes after it has
+ * resolved (rules/alerting.go, resolvedRetention). A firing one that comes later means that it does fire: its end was
+ * only assumed while nobody had heard of it, and Prometheus keeps the start over a restart.
+ */
+const STRAGGLERS_MS = 900_000;
 
 /**
  * Whether an arriving alert is news, given what is remembered of its incident.
  *
  * Alertmanager delivers at least once by design: members of a pair, retries and resends bring the same notification
- * again, some of them late. So within `windowMs` of the last admitted one the same status is a duplicate, and a
- * firing notification of an incident that has already resolved is a straggler, unless it started after that end.
+ * again, some of them late. So within `windowMs` of the last admitted one the same status is a duplicate; a firing
+ * notification of an incident that has resolved is a straggler unless it began after that end; and the end of an
+ * incident before the open one does not end the open one.
  */
-export function admit(
-  known: Incident | null,
-  event: Event,
-  windowMs: number,
-): { readonly verdict: Verdict; readonly incident: Incident } {
+export function admit(known: Incident | null, event: Event, windowMs: number): Admitted {
   if (known === null) return { verdict: 'new', incident: opened(event) };
   if (event.status === 'resolved') return admitResolved(known, event);
-  if (known.status === 'resolved') return admitReopening(known, event, windowMs);
-  if (event.receivedAt - known.admittedAt < windowMs) return { verdict: 'duplicate', incident: known };
-  return {
-    verdict: 'repeat',
-    incident: { ...opened(event), startsAt: earliest(known.startsAt, event.time) },
-  };
+  return known.status === 'resolved'
+    ? admitReopening(known, event, windowMs)
+    : admitFiring(known, event, windowMs);
 }
 
-function admitResolved(known: Incident, event: Event): { verdict: Verdict; incident: Incident } {
-  if (known.status === 'resolved') {
-    const laterIncident = event.time !== null && known.endedAt !== null && event.time > known.endedAt;
-    if (!laterIncident) return { verdict: 'duplicate', incident: known };
-  }
-  return { verdict: 'new', incident: opened(event) };
+function admitResolved(known: Incident, event: Event): Admitted {
+  const isAnother =
+    known.status === 'resolved' ? !isAfter(event.time, known.endedAt) : isAfter(known.startsAt, event.endsAt);
+  if (isAnother) return { verdict: 'duplicate', incident: known };
+  return { verdict: 'new', incident: known.status === 'resolved' ? opened(event) : continued(known, event) };
 }
 
-function admitReopening(
-  known: Incident,
-  event: Event,
-  windowMs: number,
-): { verdict: Verdict; incident: Incident } {
-  const straggler =
-    event.time === null || known.endedAt === null
-      ? event.receivedAt - known.admittedAt < windowMs
-      : event.time <= known.endedAt && (known.startsAt === null || event.time <= known.startsAt);
+function admitReopening(known: Incident, event: Event, windowMs: number): Admitted {
+  const heardAgoMs = event.receivedAt - known.admittedAt;
+  const canTell = event.time !== null && known.endedAt !== null;
+  const straggler = canTell
+    ? !isAfter(event.time, known.endedAt) && heardAgoMs < STRAGGLERS_MS
+    : heardAgoMs < windowMs;
   return straggler ? { verdict: 'duplicate', incident: known } : { verdict: 'new', incident: opened(event) };
+}
+
+/**
+ * A start well after the last notification is a new incident whose predecessor's end was never sent
+ * (`send_resolved: false`); within the window it may only be the other Prometheus of a pair, which saw it later.
+ */
+function admitFiring(known: Incident, event: Event, windowMs: number): Admitted {
+  if (event.receivedAt - known.admittedAt < windowMs) return { verdict: 'duplicate', incident: known };
+  return isAfter(event.time, known.admittedAt + windowMs)
+    ? { verdict: 'new', incident: opened(event) }
+    : { verdict: 'repeat', incident: continued(known, event) };
 }
 
 function opened(event: Event): Incident {
@@ -63,6 +77,15 @@ function opened(event: Event): Incident {
     endedAt: event.status === 'resolved' ? (event.endsAt ?? event.receivedAt) : null,
     admittedAt: event.receivedAt,
   };
+}
+
+function continued(known: Incident, event: Event): Incident {
+  return { ...opened(event), startsAt: earliest(known.startsAt, event.time) };
+}
+
+/** False when one of the times is not known. */
+function isAfter(time: number | null, other: number | null): boolean {
+  return time !== null && other !== null && time > other;
 }
 
 function earliest(a: number | null, b: number | null): number | null {

@@ -102,24 +102,28 @@ export function answerUnknownRoutes(server: FastifyInstance): void {
   });
 }
 
-/** Answers bytes that are not HTTP, and requests that take too long, on the bare socket. */
+/** What is wrong with a request that Node gave up on, by the code of its error. */
+const BROKEN: Readonly<Record<string, { readonly status: number; readonly detail: string }>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, detail: 'the request did not arrive in time' },
+  HPE_HEADER_OVERFLOW: { status: 431, detail: 'the headers are too large' },
+};
+const NOT_HTTP = { status: 400, detail: 'the request is not HTTP' };
+
+/** Answers what Node could not read as a request, on the bare socket, and closes it. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy(error);
+    socket.destroy();
     return;
   }
-  const status = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 }[error.code ?? ''] ?? 400;
-  const body = JSON.stringify({
-    error: CODE_OF_STATUS[status] ?? 'malformed',
-    detail: 'the request is not HTTP',
-  });
+  const { status, detail } = BROKEN[error.code ?? ''] ?? NOT_HTTP;
+  const body = JSON.stringify({ error: CODE_OF_STATUS[status] ?? 'malformed', detail });
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Content-Type: application/json',
     'Connection: close',
   ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 /** Matches the paths of a route such as `/runs/:id` or `/groups/*`. */

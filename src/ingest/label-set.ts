@@ -7,9 +7,9 @@ const MOST_ENTRIES = 256;
 const MOST_CHARACTERS = 65_536;
 
 /**
- * Reads a JSON object of strings; an absent one is empty. Empty values are dropped, as Alertmanager does. A key
- * `__proto__` is dropped too: it names no label (Prometheus keeps names that begin with `__` to itself), and setting
- * it would reach the object's prototype. `what` is the singular that errors use.
+ * Reads a JSON object of strings; an absent one is empty. Empty values are dropped, as Alertmanager does, and so is
+ * the key `__proto__`: it names no label (Prometheus keeps names that begin with `__` to itself), and it is not to be
+ * set on an object. `what` is the singular that errors use.
  */
 export function readLabels(what: string, value: unknown): Labels | Refusal {
   if (value === undefined || value === null) return {};

@@ -10,12 +10,17 @@ const CACHE_KIB = 16_000;
 /** What is kept of the write-ahead log after a checkpoint; bytes. Four times what is written between two checkpoints. */
 const WAL_BYTES = 16 * 1024 * 1024;
 
+/** Marks a file as ours in SQLite's header ("copp" in ASCII), so that another program's file is never written into. */
+const APPLICATION_ID = 0x636f7070;
+
+/** First of all: so the index of the write-ahead log lives in this process, and no other can open the file. */
+const ALONE = 'PRAGMA locking_mode = EXCLUSIVE';
+
 /**
- * EXCLUSIVE comes first: so the index of the write-ahead log lives in this process and no other can open the file.
- * With synchronous=FULL a commit returns only after fsync (law 1); fullfsync makes that true on macOS as well.
+ * With synchronous=FULL a commit returns only after fsync (law 1); fullfsync makes that true on macOS as well. The
+ * schema is not trusted: what a tampered file holds may call no function with side effects.
  */
 const PRAGMAS = `
-  PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA fullfsync = ON;
@@ -23,6 +28,7 @@ const PRAGMAS = `
   PRAGMA trusted_schema = OFF;
   PRAGMA cache_size = -${CACHE_KIB};
   PRAGMA journal_size_limit = ${WAL_BYTES};
+  PRAGMA application_id = ${APPLICATION_ID};
 `;
 
 /** An open file of SQLite that this process alone uses. */
@@ -90,6 +96,8 @@ function connect(path: string): DatabaseSync {
   let connection: DatabaseSync | undefined;
   try {
     connection = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    connection.exec(ALONE);
+    refuseForeignFile(connection, path);
     connection.exec(PRAGMAS);
     // Takes the lock now, not with the first event: in EXCLUSIVE mode it is kept from the first write on.
     connection.exec('BEGIN IMMEDIATE; COMMIT');
@@ -98,6 +106,18 @@ function connect(path: string): DatabaseSync {
     connection?.close();
     throw notOpened(thrown, path);
   }
+}
+
+/** Before anything is written: even the journal mode would change another program's file for good. */
+function refuseForeignFile(connection: DatabaseSync, path: string): void {
+  const header = connection.prepare('PRAGMA application_id').get();
+  if (header?.['application_id'] === APPLICATION_ID) return;
+  if (connection.prepare('SELECT 1 FROM sqlite_schema').get() === undefined) return;
+  throw new Failure(
+    'store_unavailable',
+    'reject',
+    `opening the state store ${path}: it belongs to another program`,
+  );
 }
 
 function notOpened(thrown: unknown, path: string): Failure {

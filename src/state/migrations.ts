@@ -14,9 +14,6 @@ export interface Migration {
   readonly sql: string;
 }
 
-/** Marks a file as ours in SQLite's header ("copp" in ASCII), so that no other program's file is written into. */
-const APPLICATION_ID = 0x636f7070;
-
 /**
  * Every migration, in order. Times are REAL, since a scaled clock or a sender can give fractions of a millisecond,
  * and a strict INTEGER would refuse them.
@@ -150,19 +147,17 @@ const BOOKKEEPING = `
     breaking INTEGER NOT NULL CHECK (breaking IN (0, 1)),
     applied_at REAL NOT NULL
   ) STRICT;
-  PRAGMA application_id = ${APPLICATION_ID};
 `;
 
 /**
- * Brings the file to the newest schema, all of it or nothing. Refuses, with `store_unavailable`, a file of another
- * program and one that a newer Coppice changed in a way that this one cannot live with.
+ * Brings the file to the newest schema, all of it or nothing. Refuses, with `store_unavailable`, a file that a newer
+ * Coppice changed in a way that this one cannot live with.
  */
 export function migrate(
   database: Database,
   options: { readonly migrations: readonly Migration[]; readonly now: number; readonly log: Log },
 ): void {
   database.transaction(() => {
-    refuseForeignFile(database.connection);
     database.connection.exec(BOOKKEEPING);
     const known = options.migrations.length;
     const applied = query.selectFrom('migrations').select(['number', 'name', 'breaking']).orderBy('number');
@@ -187,17 +182,6 @@ function apply(connection: DatabaseSync, migration: Migration, now: number): voi
   const { number, name, breaking } = migration;
   const row = { number, name, breaking: breaking ? 1 : 0, applied_at: now } as const;
   prepare(connection, () => query.insertInto('migrations').values(row)).run({});
-}
-
-function refuseForeignFile(connection: DatabaseSync): void {
-  const header = connection.prepare('PRAGMA application_id').get();
-  if (header?.['application_id'] === APPLICATION_ID) return;
-  if (connection.prepare('SELECT 1 FROM sqlite_schema').get() === undefined) return;
-  throw new Failure(
-    'store_unavailable',
-    'reject',
-    'opening the state store: the file belongs to another program',
-  );
 }
 
 function tooNew(number: number, name: string, known: number): Failure {

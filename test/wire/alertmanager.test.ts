@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { systemClock } from '../../src/base/clock.ts';
 import type { GroupName } from '../../src/base/group-name.ts';
+import { systemRandom } from '../../src/base/random.ts';
 import { createAwsCloud } from '../../src/cloud/aws/aws-cloud.ts';
 import type { Cloud, GroupDetail } from '../../src/cloud/cloud.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
@@ -73,6 +74,7 @@ describe('Alertmanager -> Coppice -> AWS', {
     const cloud = createAwsCloud({
       regions: [seed.region],
       clock: systemClock,
+      random: systemRandom,
       log: silentLog,
       metrics: createMetrics(),
     });
@@ -114,14 +116,12 @@ async function swapsOnce(house: House, group: GroupName): Promise<void> {
   };
   const [first, second] = alertmanagers;
   await first.post([alert]);
-  const swapped = await eventually(
-    `${old} is replaced; Coppice wrote: ${coppice.output()}`,
-    SWAP_MS,
-    async () => {
-      const now = await cloud.groupInDetail(group);
-      return isOver(now, old) ? now : undefined;
-    },
-  );
+  const swapped = await eventually(`${old} is replaced`, SWAP_MS, async () => {
+    const now = await cloud.groupInDetail(group);
+    return isOver(now, old) ? now : undefined;
+  }).catch((cause: unknown) => {
+    throw new Error(`no swap; Coppice wrote:\n${coppice.output()}`, { cause });
+  });
   await assertAsBefore(house, before, swapped);
 
   await notifiedAgain(first);

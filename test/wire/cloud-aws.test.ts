@@ -1,4 +1,5 @@
 import { systemClock } from '../../src/base/clock.ts';
+import { systemRandom } from '../../src/base/random.ts';
 import { createAwsCloud } from '../../src/cloud/aws/aws-cloud.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -17,6 +18,7 @@ async function makeWorld(): Promise<ContractWorld> {
     cloud: createAwsCloud({
       regions: [seed.region],
       clock: systemClock,
+      random: systemRandom,
       log: silentLog,
       metrics: createMetrics(),
     }),

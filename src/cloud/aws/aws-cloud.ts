@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { Failure } from '../../base/failure.ts';
-import { type Random, systemRandom } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Cloud } from '../cloud.ts';
@@ -26,7 +26,7 @@ export interface AwsOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   /** Spreads the waits after throttling. */
-  readonly random?: Random;
+  readonly random: Random;
 }
 
 /**
@@ -38,7 +38,7 @@ export interface AwsOptions {
  * Import this module only when it is needed: the SDK takes about 0.3 s to load.
  */
 export function createAwsCloud(options: AwsOptions): Cloud {
-  const { clock, log, metrics, random = systemRandom } = options;
+  const { clock, log, metrics, random } = options;
   refuseUnserved(options);
   const requests = createRequests({ clock, random, metrics });
   const clients = createClients({

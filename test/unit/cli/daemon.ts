@@ -29,8 +29,10 @@ export function recorder(changes: Partial<Pick<Io, 'colors' | 'env'>> = {}): Rec
     exit(given) {
       code = given;
     },
+    onHangup: () => () => undefined,
     colors: false,
     env: {},
+    onHangup: () => () => undefined,
     interrupted: controller.signal,
     ...changes,
     stdout: () => out,

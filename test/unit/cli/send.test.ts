@@ -12,6 +12,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { load } from '@grpc/proto-loader';
+import type { Clock } from '../../../src/base/clock.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import type { HollowtreesEvent } from '../../../src/cli/hollowtrees-event.ts';
 import { readInput } from '../../../src/cli/input.ts';
@@ -45,7 +46,7 @@ async function send(
 
 /** Standard input that holds the text. */
 function typed(text: string): SendPorts {
-  return { readInput: async (file) => (file === '-' ? text : await readInput(file)) };
+  return { readInput: (file) => (file === '-' ? Promise.resolve(text) : readInput(file)) };
 }
 
 const SENT: readonly [
@@ -220,7 +221,7 @@ test('over gRPC an event has its labels in the extensions and in the data, as Ho
   assert.deepEqual([io.stdout(), io.stderr(), io.code()], ['1 accepted, 0 rejected\n', '', 0]);
   const [event] = events;
   assert.deepEqual(
-    { ...event, data: JSON.parse(String(event?.data)), extensions: { ...event?.extensions } },
+    { ...event, data: JSON.parse(String(event?.data)) as unknown, extensions: { ...event?.extensions } },
     {
       specversion: '0.2',
       type: 'a.b',
@@ -312,5 +313,31 @@ test('an interrupt ends a call that the daemon has not answered yet', async (con
     return null;
   });
   await run(sendCommand(io, typed(JSON.stringify([EVENT, EVENT]))), '--event', '-', '--grpc', address);
+  assert.equal(io.code(), 130);
+});
+
+test('an address at which nobody answers is given up after 5 s', async () => {
+  const io = recorder();
+  const waits: number[] = [];
+  const clock: Clock = {
+    now: () => 0,
+    after(ms, wake) {
+      waits.push(ms);
+      const fired = setImmediate(wake);
+      return { cancel: () => clearImmediate(fired) };
+    },
+  };
+  const ports = { ...typed(JSON.stringify(EVENT)), clock };
+  await run(sendCommand(io, ports), '--event', '-', '--grpc', '127.0.0.1:1');
+  assert.deepEqual([waits, io.code()], [[5000], 2]);
+  assert.match(io.stderr(), /nothing answers gRPC at 127\.0\.0\.1:1/);
+});
+
+test('an interrupt ends the wait for a connection', async () => {
+  const io = recorder();
+  const ports = { ...typed(JSON.stringify(EVENT)), clock: new ManualClock() };
+  const sent = run(sendCommand(io, ports), '--event', '-', '--grpc', '127.0.0.1:1');
+  io.interrupt();
+  await sent;
   assert.equal(io.code(), 130);
 });

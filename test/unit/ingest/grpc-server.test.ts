@@ -83,7 +83,8 @@ function call(method: typeof HANDLE, message: object, deadline: Deadline = Infin
   });
 }
 
-describe('startGrpcServer', () => {
+// A call that nobody answers would hang for ever.
+describe('startGrpcServer', { timeout: 20_000 }, () => {
   it('serves the paths that Hollowtrees calls', () => {
     assert.equal(HANDLE_ALERT.path, '/action.Action/HandleAlert');
     assert.equal(HANDLE.path, '/proto.EventHandler/Handle');

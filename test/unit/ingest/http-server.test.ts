@@ -306,18 +306,33 @@ describe('the server around the routes', () => {
     assert.equal(server.server.headersTimeout, 15_000);
   });
 
-  it('answers bytes that are not HTTP with 400 in the same shape, and closes', async () => {
-    await server.listen({ host: '127.0.0.1', port: 0 });
-    const { port } = server.server.address() as AddressInfo;
-    const socket = connect(port, '127.0.0.1');
-    socket.end('nonsense\r\n\r\n');
-    const chunks: Buffer[] = [];
-    socket.on('data', (chunk) => chunks.push(chunk));
-    await once(socket, 'close');
-    const [head = '', body = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n');
-    assert.match(head, /^HTTP\/1\.1 400 Bad Request\r\n/);
-    assert.deepEqual(JSON.parse(body), { error: 'malformed', detail: 'the request is not HTTP' });
-  });
+  const broken: readonly [rule: string, request: string, line: RegExp, answer: object][] = [
+    [
+      'bytes that are not HTTP with 400',
+      'nonsense\r\n\r\n',
+      /^HTTP\/1\.1 400 Bad Request\r\n/,
+      { error: 'malformed', detail: 'the request is not HTTP' },
+    ],
+    [
+      'headers without end with 431',
+      `GET / HTTP/1.1\r\nhost: x\r\na: ${'x'.repeat(100_000)}\r\n\r\n`,
+      /^HTTP\/1\.1 431 Request Header Fields Too Large\r\n/,
+      { error: 'too_large', detail: 'the headers are too large' },
+    ],
+  ];
+  for (const [rule, request, line, answer] of broken)
+    it(`answers ${rule} in the same shape, and closes`, async () => {
+      await server.listen({ host: '127.0.0.1', port: 0 });
+      const { port } = server.server.address() as AddressInfo;
+      const socket = connect(port, '127.0.0.1');
+      socket.write(request);
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk) => chunks.push(chunk));
+      await once(socket, 'close');
+      const [head = '', body = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n');
+      assert.match(head, line);
+      assert.deepEqual(JSON.parse(body), answer);
+    });
 });
 
 describe('any body', () => {

@@ -3,6 +3,7 @@ import { env } from 'node:process';
 import { before, type TestContext, test } from 'node:test';
 
 import { ManualClock } from '../../../../src/base/manual-clock.ts';
+import { seededRandom } from '../../../../src/base/random.ts';
 import { createAwsCloud } from '../../../../src/cloud/aws/aws-cloud.ts';
 import type { Cloud, LaunchRequest } from '../../../../src/cloud/cloud.ts';
 import { silentLog } from '../../../../src/telemetry/log.ts';
@@ -35,7 +36,8 @@ async function world(
   const clock = new ManualClock();
   const metrics = createMetrics();
   const { endpoint } = aws;
-  const cloud = createAwsCloud({ regions: [GROUP.region], endpoint, clock, log: silentLog, metrics });
+  const common = { clock, random: seededRandom(1), log: silentLog, metrics };
+  const cloud = createAwsCloud({ ...common, regions: [GROUP.region], endpoint });
   const asked = (operation: string): number =>
     aws.requests.filter((request) => request.get('Action') === operation).length;
   return { aws, cloud, clock, metrics, asked };
@@ -197,7 +199,7 @@ for (const [rule, answer] of [
 test('a region that is not configured, a role and no region at all are refused', async (context) => {
   const { cloud, clock } = await world(context, () => 'cut');
   await assert.rejects(cloud.groupInDetail({ ...GROUP, region: 'eu-west-9' }), { code: 'invalid_request' });
-  const common = { clock, log: silentLog, metrics: createMetrics() };
+  const common = { clock, random: seededRandom(1), log: silentLog, metrics: createMetrics() };
   assert.throws(() => createAwsCloud({ ...common, regions: [] }), { code: 'invalid_request' });
   const accounts = [{ roleArn: 'arn:aws:iam::1:role/x' }];
   assert.throws(() => createAwsCloud({ ...common, regions: ['eu-west-1'], accounts }), {

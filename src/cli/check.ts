@@ -1,0 +1,106 @@
+import { type Command, Option } from 'commander';
+import { type FileProblem, formatProblem, isError, UNREADABLE_CODES } from '../config/file-problem.ts';
+import { type LoadResult, loadRules } from '../config/loader.ts';
+import { limitsOf } from '../engine/policies.ts';
+import type { Io } from './io.ts';
+import { describeLimits } from './limits.ts';
+import { quietCommand } from './remote-command.ts';
+import { plain, renderFields } from './table.ts';
+
+const DEFAULT_PATH = './rules';
+
+type Output = 'text' | 'json' | 'github';
+
+/**
+ * `coppice check [PATH...]`: every problem of rule files, and the limits in force. Exit code 1 when there are errors, 2
+ * when a path cannot be read; warnings alone do not count.
+ */
+export function checkCommand(io: Io): Command {
+  return quietCommand('check', io)
+    .description('validates rule files and prints the limits in force')
+    .argument('[path...]', `files, directories or globs (default: ${DEFAULT_PATH})`)
+    .addOption(
+      new Option('-o, --output <format>', 'how to print').choices(['text', 'json', 'github']).default('text'),
+    )
+    .action(async (paths: readonly string[], { output }: { readonly output: Output }) => {
+      const result = await loadRules(paths.length === 0 ? [DEFAULT_PATH] : paths);
+      io.out(PRINTERS[output](result, io.colors));
+      io.exit(exitCode(problemsOf(result)));
+    });
+}
+
+const PRINTERS: Readonly<Record<Output, (result: LoadResult, colors: boolean) => string>> = {
+  text: (result, colors) =>
+    `${lines(problemsOf(result).map((one) => plain(formatProblem(one))))}${limits(result, colors)}${summary(result)}\n`,
+  json: (result) => `${JSON.stringify(asJson(result), null, 2)}\n`,
+  github: (result) => `${lines(problemsOf(result).map(annotation))}${summary(result)}\n`,
+};
+
+function problemsOf(result: LoadResult): readonly FileProblem[] {
+  return result.kind === 'loaded' ? result.warnings : result.problems;
+}
+
+function exitCode(problems: readonly FileProblem[]): 0 | 1 | 2 {
+  if (problems.some(({ code }) => UNREADABLE_CODES.has(code))) return 2;
+  return problems.some(isError) ? 1 : 0;
+}
+
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join('');
+}
+
+/** What each policy keeps to where it alone selects a group: also where it says nothing itself. */
+function limits(result: LoadResult, colors: boolean): string {
+  if (result.kind === 'rejected') return '';
+  return result.policies
+    .map((policy) => `policy ${policy.name}\n${renderFields(describeLimits(limitsOf(policy)), colors)}\n`)
+    .join('');
+}
+
+function summary(result: LoadResult): string {
+  const problems = problemsOf(result);
+  const errors = count(problems.filter(isError).length, 'error');
+  const warnings = count(problems.filter((one) => !isError(one)).length, 'warning');
+  if (result.kind === 'rejected') return `${errors}, ${warnings}`;
+  const { files, rules, policies } = result;
+  const what = [
+    count(files.length, 'file'),
+    count(rules.length, 'rule'),
+    count(policies.length, 'policy', 'policies'),
+  ];
+  return `${what.join(', ')}: ${errors}, ${warnings}`;
+}
+
+function count(number: number, one: string, several = `${one}s`): string {
+  return `${number} ${number === 1 ? one : several}`;
+}
+
+function asJson(result: LoadResult): object {
+  const problems = problemsOf(result);
+  const errors = problems.filter(isError).length;
+  const found = { problems, errors, warnings: problems.length - errors };
+  if (result.kind === 'rejected') return { ok: false, hash: result.hash, ...found };
+  const { hash, files, rules, policies } = result;
+  return {
+    ok: true,
+    hash,
+    ...found,
+    files,
+    rules: rules.map(({ name }) => name),
+    policies: policies.map((policy) => ({ name: policy.name, limits: limitsOf(policy) })),
+  };
+}
+
+/** GitHub's workflow command: shows the problem at its line of a pull request. */
+function annotation({ file, line, column, severity, code, message }: FileProblem): string {
+  const place = `file=${property(file)},line=${line},col=${column},title=${property(code)}`;
+  return `::${severity} ${place}::${data(message)}`;
+}
+
+function data(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function property(text: string): string {
+  return data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}

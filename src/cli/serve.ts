@@ -1,0 +1,86 @@
+import type { Command } from 'commander';
+import { type App, type AppOptions, RulesRejected, startApp } from '../app.ts';
+import { systemClock } from '../base/clock.ts';
+import { asFailure, Failure } from '../base/failure.ts';
+import { systemRandom } from '../base/random.ts';
+import { formatProblem } from '../config/file-problem.ts';
+import type { Settings } from '../config/settings.ts';
+import type { Io } from './io.ts';
+import { quietCommand, reporting } from './remote-command.ts';
+import { addSettingOptions, readSettings } from './setting-options.ts';
+
+/** `coppice serve`: the daemon, until it is told to stop. 2 when it cannot start; it says why. */
+export function serveCommand(io: Io, about: { readonly version: string }): Command {
+  const command = quietCommand('serve', io).description('runs the daemon');
+  return addSettingOptions(command).action((options: Readonly<Record<string, unknown>>) =>
+    reporting(io, async () => {
+      const resolved = await readSettings(io, options);
+      if (resolved.kind === 'bad') {
+        for (const { where, message } of resolved.problems) io.err(`coppice: ${where}: ${message}\n`);
+        return io.exit(2);
+      }
+      await serve(io, optionsOf(resolved.settings, about.version, io));
+    }),
+  );
+}
+
+async function serve(io: Io, options: AppOptions): Promise<void> {
+  const app = await start(io, options);
+  if (app === null) return;
+  const { http, grpc } = app;
+  io.err(`coppice ${options.version}: http://${http.host}:${http.port}, gRPC on ${grpc.host}:${grpc.port}\n`);
+  const stopReloading = io.onHangup(() => void app.reload());
+  await untilAborted(io.interrupted);
+  stopReloading();
+  await app.stop();
+}
+
+async function start(io: Io, options: AppOptions): Promise<App | null> {
+  try {
+    return await startApp(options, { clock: systemClock, random: systemRandom });
+  } catch (thrown) {
+    if (!(thrown instanceof RulesRejected)) throw thrown;
+    for (const problem of thrown.problems) io.err(`${formatProblem(problem)}\n`);
+    io.err(`coppice: ${asFailure(thrown).message}; nothing was started\n`);
+    io.exit(2);
+    return null;
+  }
+}
+
+function optionsOf(settings: Settings, version: string, io: Io): AppOptions {
+  return {
+    version,
+    http: settings['http.listen'],
+    grpc: settings['grpc.listen'],
+    rules: settings.rules,
+    pollIntervalMs: settings['reload.pollInterval'],
+    debounceMs: settings['reload.debounce'],
+    shadow: settings.shadow,
+    cloud: cloudOf(settings, io),
+    statePath: settings['state.url'].replace(/^sqlite:/, ''),
+    retentionMs: settings['state.retention'],
+    dedupWindowMs: settings['inbox.dedupWindow'],
+    inboxLimit: settings['inbox.limit'],
+    concurrency: settings['worker.concurrency'],
+    log: { level: settings['log.level'], format: settings['log.format'] },
+  };
+}
+
+/** Without a setting the region is the one that every AWS tool takes: AWS_REGION, else AWS_DEFAULT_REGION. */
+function cloudOf(settings: Settings, { env }: Io): AppOptions['cloud'] {
+  if (settings.cloud === 'simulated') return { kind: 'simulated' };
+  const fallback = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
+  const regions =
+    settings['aws.regions'].length > 0 ? settings['aws.regions'] : fallback === undefined ? [] : [fallback];
+  if (regions.length === 0) {
+    const message =
+      'no AWS region: set aws.regions (--aws.regions eu-west-1) or AWS_REGION, or try --cloud simulated';
+    throw new Failure('invalid_request', 'reject', message);
+  }
+  return { kind: 'aws', regions, endpoint: settings['aws.endpoint'] };
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
