@@ -36,7 +36,7 @@ export function remoteCommand(name: string, io: Io): Command {
 }
 
 /** `-o table|json`. */
-export function outputOption(): Option {
+function outputOption(): Option {
   return new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table');
 }
 

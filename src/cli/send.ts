@@ -4,7 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { idMaker } from '../base/id.ts';
 import { systemRandom } from '../base/random.ts';
-import { type ConnectOptions, connectHollowtrees } from './hollowtrees-client.ts';
+import { createHollowtreesClient } from './hollowtrees-client.ts';
 import { eventOfAlert, eventOfCloudEvent, type HollowtreesEvent } from './hollowtrees-event.ts';
 import { type ReadInput, readData, readInput } from './input.ts';
 import type { Io } from './io.ts';
@@ -71,7 +71,7 @@ function overGrpc(io: Io, ports: SendPorts, options: SendOptions & { readonly gr
         ),
       event: (written) => readEvents(written).map(eventOfCloudEvent),
     });
-    tell(io, options, await deliver(options.grpc, events, { clock, interrupted: io.interrupted }));
+    tell(io, options, await deliver(options.grpc, events, io.interrupted));
   });
 }
 
@@ -79,9 +79,9 @@ function overGrpc(io: Io, ports: SendPorts, options: SendOptions & { readonly gr
 async function deliver(
   address: string,
   events: readonly HollowtreesEvent[],
-  options: ConnectOptions,
+  interrupted: AbortSignal,
 ): Promise<Receipt> {
-  const client = await connectHollowtrees(address, options);
+  const client = await createHollowtreesClient(address, interrupted);
   const rejected: { index: number; error: string }[] = [];
   try {
     for (const [index, event] of events.entries()) {

@@ -47,12 +47,19 @@ export interface CloudWrites {
   suspend(group: GroupName, processes: readonly string[]): Promise<void>;
   /** Resumes processes; as `suspend`. */
   resume(group: GroupName, processes: readonly string[]): Promise<void>;
-  /** Sets minimum and maximum; what is undefined stays. */
-  resize(group: GroupName, sizes: { readonly min?: number; readonly max?: number }): Promise<void>;
+  /** Sets minimum, maximum and desired; what is undefined stays. Desired follows when the bounds leave it outside. */
+  resize(group: GroupName, sizes: GroupSizes): Promise<void>;
   /** Turns scale-in protection of a member on or off. */
   protect(group: GroupName, instanceId: string, on: boolean): Promise<void>;
   /** Writes one tag of the group, which does not propagate to instances; null removes it. */
   tagGroup(group: GroupName, key: string, value: string | null): Promise<void>;
+}
+
+/** The sizes of a group that are to be set. */
+export interface GroupSizes {
+  readonly min?: number;
+  readonly max?: number;
+  readonly desired?: number;
 }
 
 /** Where a call goes: credentials and endpoint are chosen by it. */

@@ -212,5 +212,10 @@ function isScalarOf(type: FactType, value: unknown): value is Scalar {
 
 /** Whether the value of a comparison is another fact. */
 export function isReference(value: ConditionValue | undefined): value is { readonly fact: string } {
-  return typeof value === 'object' && !Array.isArray(value) && 'fact' in value;
+  return isObject(value) && 'fact' in value;
+}
+
+/** YAML may give null where the type does not say so. */
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -10,7 +10,7 @@ export type Admission = 'accepted' | 'duplicate';
 /**
  * The durable inbox, as the doors need it. Resolves when every event is on disk, with one answer an event, in order;
  * several events of one call may be duplicates of each other. Fails as a whole, having kept nothing, with the
- * Failure `inbox_full` or `store_unavailable`: the sender is then told to try again.
+ * Failure `inbox_full` or `store_unavailable`, disposition `retry`: the sender is then told to try again.
  */
 export interface Inbox {
   append(events: readonly Event[]): Promise<readonly Admission[]>;

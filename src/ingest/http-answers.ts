@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { asFailure, FAILURE_CODES, type FailureCode } from '../base/failure.ts';
+import { asFailure, FAILURE_CODES } from '../base/failure.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EventSource } from './admission.ts';
 import { Refusal, type RejectionReason } from './reading.ts';
@@ -45,15 +45,6 @@ const REASON_OF_STATUS: Readonly<Record<number, RejectionReason>> = {
   413: 'too_large',
   415: 'unsupported_media_type',
 };
-
-/** Failures that trying again may cure. Never 429: Alertmanager and Prometheus drop what they get 4xx for. */
-const UNAVAILABLE = new Set<FailureCode>([
-  'inbox_full',
-  'store_unavailable',
-  'throttled',
-  'timeout',
-  'unavailable',
-]);
 
 /** Answers a body of which nothing can be used. */
 export function sendRefusal(reply: FastifyReply, refusal: Refusal): FastifyReply {
@@ -137,7 +128,8 @@ function patternOf(url: string): RegExp {
 
 function sendFailure(reply: FastifyReply, thrown: Error, log: Log): FastifyReply {
   const failure = asFailure(thrown);
-  if (UNAVAILABLE.has(failure.code))
+  // Never 429: Alertmanager and Prometheus drop what they get 4xx for.
+  if (failure.disposition === 'retry')
     return reply
       .code(503)
       .header('retry-after', RETRY_AFTER_SECONDS)

@@ -1,8 +1,10 @@
-import { Failure } from '../../base/failure.ts';
-import type { GroupDetail, Member } from '../../cloud/cloud.ts';
+import { asFailure, Failure } from '../../base/failure.ts';
+import type { Member } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
 import { replacementOf } from './launch.ts';
-import type { InService, SwapContext, SwapDetails } from './swap-details.ts';
+import { groupIfAny, isLeaving, memberOf } from './membership.ts';
+import { lowerDesired } from './surplus.ts';
+import type { InService, Joined, SwapContext, SwapDetails } from './swap-details.ts';
 
 /** States in which an instance will never serve. */
 const DEAD_STATES: ReadonlySet<string> = new Set(['shutting-down', 'terminated', 'stopping', 'stopped']);
@@ -30,25 +32,50 @@ export const attach: Step<SwapDetails> = {
     const { cloud, run } = context;
     const instanceId = replacementOf(context);
     const group = await cloud.groupInDetail(run.group);
-    const before = context.soFar('attach').desiredBefore;
-    if (memberOf(group, instanceId) === undefined) {
-      await context.checkpoint({ desiredBefore: group.desired });
-      await cloud.attach(run.group, instanceId);
-    }
-    return { kind: 'done', detail: { desiredBefore: before ?? group.desired } };
+    const sent = context.soFar('attach').desiredBefore;
+    if (memberOf(group, instanceId) === undefined) await send(context, instanceId, sent ?? group.desired);
+    return { kind: 'done', detail: { desiredBefore: sent ?? group.desired, owed: true } satisfies Joined };
   },
   async undo(context): Promise<UndoOutcome> {
     const { instanceId } = context.soFar('launch');
-    if (typeof instanceId !== 'string') return { kind: 'undone' };
-    const group = await context.cloud.groupInDetail(context.run.group);
+    const group = await groupIfAny(context);
+    if (typeof instanceId !== 'string' || group === null) return { kind: 'undone' };
     const member = memberOf(group, instanceId);
-    if (member === undefined) return { kind: 'undone' };
-    if (member.lifecycleState === 'InService' || member.lifecycleState === 'Standby') {
-      await context.cloud.detach(context.run.group, instanceId);
-    }
-    return { kind: 'wait', for: `${instanceId} to leave the group` };
+    if (member !== undefined) return await takeOut(context, member);
+    // It was one and is gone by itself, so its share of desired is still there.
+    const { owed } = context.soFar('attach');
+    if (owed === true && (await lowerDesired(context, group)))
+      return { kind: 'wait', for: 'the group to be at its size' };
+    return { kind: 'undone' };
   },
 };
+
+/** Written down before it is sent: from then on desired may be one larger. A refusal says for sure that it is not. */
+async function send(context: SwapContext, instanceId: string, desiredBefore: number): Promise<void> {
+  await context.checkpoint({ desiredBefore, owed: true } satisfies Joined);
+  try {
+    await context.cloud.attach(context.run.group, instanceId);
+  } catch (thrown) {
+    const failure = asFailure(thrown);
+    if (failure.disposition === 'reject')
+      await context.checkpoint({ desiredBefore, owed: false } satisfies Joined);
+    throw failure;
+  }
+}
+
+/** Detaches the replacement again, and waits until it has left: terminated as a member, it would be replaced. */
+async function takeOut(context: SwapContext, { instanceId, lifecycleState }: Member): Promise<UndoOutcome> {
+  if (lifecycleState === 'InService') {
+    await context.cloud.detach(context.run.group, instanceId);
+    const { desiredBefore } = context.soFar('attach');
+    if (desiredBefore !== undefined)
+      await context.checkpoint({ desiredBefore, owed: false } satisfies Joined);
+  }
+  // Detaching a standby instance makes the group terminate another one; and a person has put it there (aws.md, 2.1).
+  if (lifecycleState === 'Standby')
+    throw new Failure('state_refused', 'reject', `${instanceId} was put on standby`);
+  return { kind: 'wait', for: `${instanceId} to leave the group` };
+}
 
 /** InService in the group and healthy wherever the group sends traffic; then nobody may scale it in until the end. */
 export const awaitInService: Step<SwapDetails> = {
@@ -80,13 +107,4 @@ async function protect(context: SwapContext, member: Member): Promise<boolean> {
   await context.checkpoint({ instanceId: member.instanceId, protectedByUs: true } satisfies InService);
   await context.cloud.protect(context.run.group, member.instanceId, true);
   return true;
-}
-
-export function memberOf(group: GroupDetail, instanceId: string): Member | undefined {
-  return group.members.find((member) => member.instanceId === instanceId);
-}
-
-/** `Terminating`, `Terminating:Wait`, `Detaching`, … */
-export function isLeaving(member: Member): boolean {
-  return member.lifecycleState.startsWith('Terminat') || member.lifecycleState.startsWith('Detach');
 }

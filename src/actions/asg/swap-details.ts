@@ -43,8 +43,10 @@ export interface LaunchAttempt {
 }
 
 export interface Joined {
-  /** Desired right before the attach; for the reader of the run. */
+  /** Desired right before the attach, which raises it by one. */
   readonly desiredBefore: number;
+  /** Whether an instance still has to leave with a decrement for it; false when the attach was refused or taken back. */
+  readonly owed: boolean;
 }
 
 export interface InService {
@@ -54,6 +56,8 @@ export interface InService {
 }
 
 export interface Released {
-  /** `found-gone`: it had left by itself, e.g. reclaimed; then desired was not lowered by this step. */
+  /** `found-gone`: it had left by itself, e.g. reclaimed, or a person took it out. */
   readonly how: 'detach' | 'terminate-in-group' | 'found-gone';
+  /** Whether desired is back where it was before the attach; if not, the swap must not end with one instance too many. */
+  readonly lowered: boolean;
 }

@@ -101,8 +101,8 @@ export function groupWrites({ clients, requests }: Omit<SourceTools, 'templates'
       );
     },
 
-    async resize({ region, name }, { min, max }) {
-      const input = { AutoScalingGroupName: name, MinSize: min, MaxSize: max };
+    async resize({ region, name }, { min, max, desired }) {
+      const input = { AutoScalingGroupName: name, MinSize: min, MaxSize: max, DesiredCapacity: desired };
       await requests.write('UpdateAutoScalingGroup', () =>
         clients.of(region).writes.autoScaling.send(new UpdateAutoScalingGroupCommand(input)),
       );

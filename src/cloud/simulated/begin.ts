@@ -34,7 +34,7 @@ export function begin(world: SimulatedWorld, now: number, random: Random): Simul
     capacity: new Map(),
     prices: new Map(),
     tokens: new Map(),
-    count: 0,
+    launched: 0,
   };
   for (const spec of world.groups) {
     const group = groupOf(spec);
@@ -100,7 +100,7 @@ function addMembers(simulation: Simulation, group: SimulatedGroup, batch: Instan
     );
     instance.state = 'running';
     instance.readyAt = launchedAt;
-    const membership = join(simulation, group, instance);
+    const membership = join(group, instance);
     membership.lifecycleState = 'InService';
     membership.inServiceAt = launchedAt;
     membership.protectedFromScaleIn = batch.protected;

@@ -73,7 +73,7 @@ export class OtherHands {
   terminate(instanceId: string): void {
     const instance = this.#instance(instanceId);
     shutDown(this.#simulation, instance, BY_REQUEST);
-    checkSoon(this.#simulation, instance);
+    checkSoon(this.#simulation, instanceId);
   }
 
   /** Stops a running instance with EC2. */
@@ -83,14 +83,27 @@ export class OtherHands {
     instance.state = 'stopping';
     const ms = draw(this.#simulation, TIMES.stopping);
     later(this.#simulation, ms, { kind: 'instance_stopped', instanceId });
-    checkSoon(this.#simulation, instance);
+    checkSoon(this.#simulation, instanceId);
+  }
+
+  /** Puts a member in service aside (EnterStandby with decrement): it runs on, and is not counted. */
+  enterStandby(instanceId: string): void {
+    const { group: key } = this.#instance(instanceId);
+    const group = key === null ? undefined : this.#simulation.groups.get(key);
+    const membership = group?.members.get(instanceId);
+    if (group === undefined || membership?.lifecycleState !== 'InService') {
+      throw new Error(`The instance ${instanceId} is not in InService.`);
+    }
+    if (group.desired - 1 < group.min) throw new Error('the minimum of the group does not allow it');
+    group.desired -= 1;
+    membership.lifecycleState = 'Standby';
   }
 
   /** Lets the application on an instance fail its health checks, or recover. */
   breakApplication(instanceId: string, broken = true): void {
     const instance = this.#instance(instanceId);
     instance.broken = broken;
-    checkSoon(this.#simulation, instance);
+    checkSoon(this.#simulation, instanceId);
   }
 
   /** Turns an instance's termination protection (`DisableApiTermination`) on or off. */

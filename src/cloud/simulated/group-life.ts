@@ -2,7 +2,7 @@ import type { Market, PurchaseOption } from '../../base/market.ts';
 import { capacityRefusal, takeCapacity } from './capacity.ts';
 import { launchInstance } from './instances.ts';
 import { launchFields, subnetOf } from './launch-sources.ts';
-import { countsAsCapacity, isFoundUnhealthy, isLeaving, join, laterFor, retire } from './members.ts';
+import { checkSoon, countsAsCapacity, isFoundUnhealthy, isLeaving, join, retire } from './members.ts';
 import {
   draw,
   later,
@@ -52,9 +52,7 @@ export function checkHealth(
 
 /** Has the health of every member checked in a while: something changed that may be news to the group. */
 export function checkAllSoon(simulation: Simulation, group: SimulatedGroup): void {
-  for (const membership of group.members.values()) {
-    laterFor(simulation, draw(simulation, TIMES.noticing), 'member_checked', membership);
-  }
+  for (const instanceId of group.members.keys()) checkSoon(simulation, instanceId);
 }
 
 function retireUnhealthy(simulation: Simulation, group: SimulatedGroup): void {
@@ -76,7 +74,7 @@ function launchMissing(simulation: Simulation, group: SimulatedGroup, missing: n
     takeCapacity(simulation, market);
     const subnet = subnetOf(group, market.zone);
     const instance = launchInstance(simulation, { place: placeOf(group), market, subnet, tags: [] });
-    join(simulation, group, instance);
+    join(group, instance);
   }
 }
 
@@ -128,7 +126,7 @@ function isOpenToScaleIn(membership: Membership): boolean {
 function byAge(simulation: Simulation) {
   const launchedAt = ({ instanceId }: Membership): number =>
     simulation.instances.get(instanceId)?.launchedAt ?? 0;
-  return (a: Membership, b: Membership): number => launchedAt(a) - launchedAt(b) || a.seq - b.seq;
+  return (a: Membership, b: Membership): number => launchedAt(a) - launchedAt(b);
 }
 
 function membersIn(simulation: Simulation, group: SimulatedGroup, zone: string): Membership[] {

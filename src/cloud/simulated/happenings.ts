@@ -1,9 +1,10 @@
 import { checkHealth, reconcile, reconcileSoon } from './group-life.ts';
 import { BY_INTERRUPTION, BY_REQUEST, end, isLive, run, shutDown } from './instances.ts';
-import { isLeaving, laterFor, leave, serve } from './members.ts';
+import { isLeaving, leave, serve } from './members.ts';
 import {
   draw,
   type Happening,
+  type InstanceHappening,
   later,
   type Membership,
   type SimulatedGroup,
@@ -14,30 +15,12 @@ import {
 
 /** Plays everything that falls due up to `until`, each thing at its own time, and leaves the time there. */
 export function playUntil(simulation: Simulation, until: number): void {
-  for (;;) {
-    const next = simulation.timeline.take(until);
-    if (next === null) break;
+  for (let next = simulation.timeline.take(until); next !== null; next = simulation.timeline.take(until)) {
     simulation.now = next.due;
     play(simulation, next.what);
   }
   simulation.now = until;
 }
-
-/** An instance, with its group and membership where it has them. */
-interface Subject {
-  readonly instance: SimulatedInstance;
-  readonly group: SimulatedGroup | null;
-  readonly membership: Membership | null;
-}
-
-interface MemberSubject {
-  readonly instance: SimulatedInstance;
-  readonly group: SimulatedGroup;
-  readonly membership: Membership;
-}
-
-type InstanceHappening = Exclude<Extract<Happening, { instanceId: string }>, { seq: number }>['kind'];
-type MemberHappening = Extract<Happening, { seq: number }>['kind'];
 
 function play(simulation: Simulation, what: Happening): void {
   if (what.kind === 'token_forgotten') {
@@ -45,93 +28,88 @@ function play(simulation: Simulation, what: Happening): void {
   } else if (what.kind === 'group_reconciled') {
     const group = simulation.groups.get(what.group);
     if (group !== undefined) reconcile(simulation, group);
-  } else if ('seq' in what) {
-    const subject = subjectOf(simulation, what.instanceId);
-    if (subject !== null && isOf(subject, what.seq)) TO_A_MEMBER[what.kind](simulation, subject);
   } else {
-    const subject = subjectOf(simulation, what.instanceId);
-    if (subject !== null) TO_AN_INSTANCE[what.kind](simulation, subject);
+    const instance = simulation.instances.get(what.instanceId);
+    if (instance !== undefined) PLAY[what.kind](simulation, instance);
   }
 }
 
-function subjectOf(simulation: Simulation, instanceId: string): Subject | null {
-  const instance = simulation.instances.get(instanceId);
-  if (instance === undefined) return null;
+interface Belonging {
+  readonly group: SimulatedGroup;
+  readonly membership: Membership;
+}
+
+function belongingOf(simulation: Simulation, instance: SimulatedInstance): Belonging | null {
   const group = instance.group === null ? undefined : simulation.groups.get(instance.group);
-  return { instance, group: group ?? null, membership: group?.members.get(instanceId) ?? null };
+  const membership = group?.members.get(instance.id);
+  return group === undefined || membership === undefined ? null : { group, membership };
 }
 
-function isOf(subject: Subject, seq: number): subject is MemberSubject {
-  return subject.membership?.seq === seq;
+type Play = (simulation: Simulation, instance: SimulatedInstance) => void;
+
+function ofMembers(
+  act: (simulation: Simulation, instance: SimulatedInstance, belonging: Belonging) => void,
+): Play {
+  return (simulation, instance) => {
+    const belonging = belongingOf(simulation, instance);
+    if (belonging !== null) act(simulation, instance, belonging);
+  };
 }
 
-function isMember(subject: Subject): subject is MemberSubject {
-  return subject.membership !== null;
-}
-
-const TO_AN_INSTANCE: Readonly<
-  Record<InstanceHappening, (simulation: Simulation, subject: Subject) => void>
-> = {
-  instance_running(simulation, subject) {
-    run(simulation, subject.instance);
-    if (subject.instance.state !== 'running' || !isMember(subject)) return;
-    const { group, membership } = subject;
-    if (membership.lifecycleState !== 'Pending') return;
+const PLAY: Readonly<Record<InstanceHappening, Play>> = {
+  instance_running(simulation, instance) {
+    run(simulation, instance);
+    const belonging = belongingOf(simulation, instance);
+    if (instance.state !== 'running' || belonging?.membership.lifecycleState !== 'Pending') return;
+    const { group, membership } = belonging;
     if (group.hooks.launching) membership.lifecycleState = 'Pending:Wait';
     const ms = group.hooks.launching ? group.hookSeconds * 1000 : draw(simulation, TIMES.joining);
-    laterFor(simulation, ms, 'member_in_service', membership);
+    later(simulation, ms, { kind: 'member_in_service', instanceId: instance.id });
   },
 
-  instance_stopped(_, { instance }) {
+  instance_stopped(_, instance) {
     if (instance.state === 'stopping') instance.state = 'stopped';
   },
 
-  instance_terminated(simulation, subject) {
-    end(simulation, subject.instance);
-    if (!isMember(subject) || !subject.membership.lifecycleState.startsWith('Terminating')) return;
-    leave(subject.group, subject.instance);
-    reconcileSoon(simulation, subject.group);
-  },
-
-  instance_forgotten(simulation, { instance, group }) {
-    // A group whose health check sleeps keeps its dead as members; ask again later.
-    if (group === null) simulation.instances.delete(instance.id);
-    else later(simulation, TIMES.remembering, { kind: 'instance_forgotten', instanceId: instance.id });
-  },
-
-  instance_reclaimed(simulation, subject) {
-    if (!isLive(subject.instance)) return;
-    shutDown(simulation, subject.instance, BY_INTERRUPTION);
-    if (!isMember(subject) || isLeaving(subject.membership)) return;
-    // No process stops this, and there is no time left for hooks or draining.
-    subject.membership.lifecycleState = 'Terminating';
-    reconcileSoon(simulation, subject.group);
-  },
-};
-
-const TO_A_MEMBER: Readonly<
-  Record<MemberHappening, (simulation: Simulation, subject: MemberSubject) => void>
-> = {
-  member_in_service(simulation, { group, instance, membership }) {
-    if (instance.state === 'running') serve(simulation, group, membership);
-  },
-
-  member_checked(simulation, { group, instance, membership }) {
-    checkHealth(simulation, group, instance, membership);
-  },
-
-  member_detached(simulation, { group, instance }) {
-    leave(group, instance);
-    reconcileSoon(simulation, group);
-  },
-
-  member_released(simulation, { group, instance, membership }) {
-    membership.lifecycleState = 'Terminating';
-    if (instance.state !== 'terminated') {
-      shutDown(simulation, instance, BY_REQUEST);
-      return;
+  instance_terminated(simulation, instance) {
+    end(simulation, instance);
+    const belonging = belongingOf(simulation, instance);
+    if (belonging?.membership.lifecycleState.startsWith('Terminating') === true) {
+      leave(belonging.group, instance);
     }
-    leave(group, instance);
-    reconcileSoon(simulation, group);
   },
+
+  instance_forgotten(simulation, { id, group }) {
+    // A group whose health check sleeps keeps its dead as members; ask again later.
+    if (group === null) simulation.instances.delete(id);
+    else later(simulation, TIMES.remembering, { kind: 'instance_forgotten', instanceId: id });
+  },
+
+  instance_reclaimed(simulation, instance) {
+    if (!isLive(instance)) return;
+    shutDown(simulation, instance, BY_INTERRUPTION);
+    const belonging = belongingOf(simulation, instance);
+    if (belonging === null || isLeaving(belonging.membership)) return;
+    // No process stops this, and there is no time left for hooks or draining.
+    belonging.membership.lifecycleState = 'Terminating';
+    reconcileSoon(simulation, belonging.group);
+  },
+
+  member_in_service: ofMembers((simulation, instance, { group, membership }) => {
+    if (instance.state === 'running') serve(simulation, group, membership);
+  }),
+
+  member_checked: ofMembers((simulation, instance, { group, membership }) => {
+    checkHealth(simulation, group, instance, membership);
+  }),
+
+  member_detached: ofMembers((_, instance, { group }) => {
+    leave(group, instance);
+  }),
+
+  member_released: ofMembers((simulation, instance, { group, membership }) => {
+    membership.lifecycleState = 'Terminating';
+    if (instance.state === 'terminated') leave(group, instance);
+    else shutDown(simulation, instance, BY_REQUEST);
+  }),
 };

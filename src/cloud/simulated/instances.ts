@@ -33,7 +33,7 @@ export function launchInstance(simulation: Simulation, birth: Birth): SimulatedI
 
 /** A new instance, pending, for which nothing has been planned. */
 export function addInstance(simulation: Simulation, birth: Birth, launchedAt: number): SimulatedInstance {
-  const host = FIRST_HOST + simulation.count++;
+  const host = FIRST_HOST + simulation.launched++;
   const instance: SimulatedInstance = {
     id: instanceId(simulation),
     place: birth.place,

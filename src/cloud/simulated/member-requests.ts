@@ -1,7 +1,7 @@
 import { reconcileSoon } from './group-life.ts';
-import { detach, isLeaving, join, laterFor, retire } from './members.ts';
+import { detach, isLeaving, join, retire } from './members.ts';
 import { invalid, type Refusal, refusal } from './refusal.ts';
-import { draw, type Membership, type SimulatedGroup, type Simulation, TIMES } from './simulation.ts';
+import { draw, later, type Membership, type SimulatedGroup, type Simulation, TIMES } from './simulation.ts';
 
 const PENDING_DELETE = 'The AutoScaling group may not be modified while it is pending delete';
 
@@ -15,9 +15,9 @@ export function attachInstance(
   const instance = simulation.instances.get(instanceId);
   if (refused !== null || instance === undefined) return refused;
   group.desired += 1;
-  const membership = join(simulation, group, instance);
+  join(group, instance);
   // No lifecycle hook runs on an attach, so nothing holds it on the way into service.
-  laterFor(simulation, draw(simulation, TIMES.joining), 'member_in_service', membership);
+  later(simulation, draw(simulation, TIMES.joining), { kind: 'member_in_service', instanceId });
   return null;
 }
 

@@ -1,7 +1,6 @@
 import { isLive } from './instances.ts';
 import {
   draw,
-  type Happening,
   later,
   type Membership,
   type SimulatedGroup,
@@ -14,10 +13,9 @@ import {
 export const GROUP_NAME_TAG = 'aws:autoscaling:groupName';
 
 /** Makes the instance a member, `Pending`, with the group's propagating tags over its own. */
-export function join(simulation: Simulation, group: SimulatedGroup, instance: SimulatedInstance): Membership {
+export function join(group: SimulatedGroup, instance: SimulatedInstance): Membership {
   const membership: Membership = {
     instanceId: instance.id,
-    seq: simulation.count++,
     lifecycleState: 'Pending',
     healthStatus: 'Healthy',
     protectedFromScaleIn: group.newInstancesProtected,
@@ -49,11 +47,13 @@ export function countsAsCapacity(membership: Membership): boolean {
 
 /** The member goes into service; its health begins to count when the grace period is over. */
 export function serve(simulation: Simulation, group: SimulatedGroup, membership: Membership): void {
-  if (!membership.lifecycleState.startsWith('Pending')) return;
   membership.lifecycleState = 'InService';
   membership.inServiceAt = simulation.now;
   if (group.healthCheck === 'ELB') {
-    laterFor(simulation, group.healthCheckGraceSeconds * 1000, 'member_checked', membership);
+    later(simulation, group.healthCheckGraceSeconds * 1000, {
+      kind: 'member_checked',
+      instanceId: membership.instanceId,
+    });
   }
 }
 
@@ -64,32 +64,19 @@ export function retire(simulation: Simulation, group: SimulatedGroup, membership
   const instance = simulation.instances.get(membership.instanceId);
   const toDrainMs = instance !== undefined && isLive(instance) ? drainMs(group) : 0;
   const ms = toDrainMs + hookMs + draw(simulation, TIMES.releasing);
-  laterFor(simulation, ms, 'member_released', membership);
+  later(simulation, ms, { kind: 'member_released', instanceId: membership.instanceId });
 }
 
 /** Takes the member out, running. No lifecycle hook runs. */
 export function detach(simulation: Simulation, group: SimulatedGroup, membership: Membership): void {
   membership.lifecycleState = 'Detaching';
   const ms = drainMs(group) + draw(simulation, TIMES.detaching);
-  laterFor(simulation, ms, 'member_detached', membership);
-}
-
-/** Plans something for this membership, and for no later one of the same instance. */
-export function laterFor(
-  simulation: Simulation,
-  ms: number,
-  kind: Extract<Happening, { seq: number }>['kind'],
-  { instanceId, seq }: Membership,
-): void {
-  later(simulation, ms, { kind, instanceId, seq });
+  later(simulation, ms, { kind: 'member_detached', instanceId: membership.instanceId });
 }
 
 /** Has the group of the instance, where it has one, look at its health in a while: something happened to it. */
-export function checkSoon(simulation: Simulation, instance: SimulatedInstance): void {
-  const group = instance.group === null ? undefined : simulation.groups.get(instance.group);
-  const membership = group?.members.get(instance.id);
-  if (membership === undefined) return;
-  laterFor(simulation, draw(simulation, TIMES.noticing), 'member_checked', membership);
+export function checkSoon(simulation: Simulation, instanceId: string): void {
+  later(simulation, draw(simulation, TIMES.noticing), { kind: 'member_checked', instanceId });
 }
 
 /** Whether the target groups would send the instance requests now. */

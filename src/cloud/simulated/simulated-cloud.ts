@@ -7,6 +7,7 @@ import type {
   CloudPlace,
   Group,
   GroupDetail,
+  GroupSizes,
   Instance,
   LaunchRequest,
   LaunchSource,
@@ -145,7 +146,7 @@ export class SimulatedCloud implements Cloud {
       if (instance === null) throw refused('terminate', unknownInstance(instanceId));
       if (instance.terminationProtected) throw refused('terminate', terminationProtected(instanceId));
       shutDown(this.#simulation, instance, BY_REQUEST);
-      checkSoon(this.#simulation, instance);
+      checkSoon(this.#simulation, instanceId);
     });
   }
 
@@ -181,7 +182,7 @@ export class SimulatedCloud implements Cloud {
     });
   }
 
-  resize(group: GroupName, sizes: { readonly min?: number; readonly max?: number }): Promise<void> {
+  resize(group: GroupName, sizes: GroupSizes): Promise<void> {
     return this.#change('resize', group, [sizes], (found) => resizeGroup(this.#simulation, found, sizes));
   }
 

@@ -26,8 +26,8 @@ export interface Simulation {
   readonly prices: PriceCache;
   /** Launches by scope and token. */
   readonly tokens: Map<string, { readonly request: string; readonly instanceId: string }>;
-  /** Grows by one with each address and each membership. */
-  count: number;
+  /** How many instances there have been; the next one's address follows from it. */
+  launched: number;
 }
 
 export interface LaunchTemplate {
@@ -72,8 +72,6 @@ export interface SimulatedGroup
 
 export interface Membership {
   readonly instanceId: string;
-  /** Of this membership: an instance that left and came back has another one, and what was meant for the old is void. */
-  readonly seq: number;
   lifecycleState: string;
   healthStatus: Member['healthStatus'];
   protectedFromScaleIn: boolean;
@@ -106,24 +104,22 @@ export interface SimulatedInstance {
   broken: boolean;
 }
 
-/** What happens by itself. `seq` names the membership that it is meant for. */
+/** What happens by itself. A happening to a member is void when the instance is none any more. */
 export type Happening =
-  | {
-      readonly kind:
-        | 'instance_running'
-        | 'instance_stopped'
-        | 'instance_terminated'
-        | 'instance_forgotten'
-        | 'instance_reclaimed';
-      readonly instanceId: string;
-    }
-  | {
-      readonly kind: 'member_in_service' | 'member_checked' | 'member_detached' | 'member_released';
-      readonly instanceId: string;
-      readonly seq: number;
-    }
+  | { readonly kind: InstanceHappening; readonly instanceId: string }
   | { readonly kind: 'token_forgotten'; readonly token: string }
   | { readonly kind: 'group_reconciled'; readonly group: string };
+
+export type InstanceHappening =
+  | 'instance_running'
+  | 'instance_stopped'
+  | 'instance_terminated'
+  | 'instance_forgotten'
+  | 'instance_reclaimed'
+  | 'member_in_service'
+  | 'member_checked'
+  | 'member_detached'
+  | 'member_released';
 
 type Span = readonly [shortest: number, longest: number];
 

@@ -29,7 +29,6 @@ export function recorder(changes: Partial<Pick<Io, 'colors' | 'env'>> = {}): Rec
     exit(given) {
       code = given;
     },
-    onHangup: () => () => undefined,
     colors: false,
     env: {},
     onHangup: () => () => undefined,

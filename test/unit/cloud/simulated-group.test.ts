@@ -189,6 +189,21 @@ describe('a spot interruption', () => {
     assert.deepEqual([web().desired, members().length], [3, 3]);
   });
 
+  test('does not stop a detach that is under way', async () => {
+    const { cloud, clock, web, members } = cloudWithWeb({
+      targetGroups: ['arn:one'],
+      deregistrationSeconds: 300,
+    });
+    const id = first(members());
+    cloud.byHand.interrupt(id);
+    await cloud.detach(WEB, id);
+    await clock.advance(3 * MINUTE);
+    assert.equal(first(web().members).lifecycleState, 'Detaching');
+    assert.equal(first(await cloud.instances(PLACE, [id])).state, 'terminated');
+    await clock.advance(3 * MINUTE);
+    assert.deepEqual([web().desired, members().includes(id)], [3, false]);
+  });
+
   test('comes once, and to spot instances only', () => {
     const { cloud, members } = cloudWithWeb({
       instances: [
@@ -248,6 +263,22 @@ describe('target groups', () => {
       await clock.advance(3 * MINUTE);
       assert.equal(members().includes(id), survives, `${healthCheckGraceSeconds} s`);
     }
+  });
+
+  test('are not listened to before the grace period is over', async () => {
+    const { cloud, clock, members } = cloudWithWeb({
+      targetGroups,
+      healthCheck: 'ELB',
+      healthCheckGraceSeconds: 300,
+    });
+    const id = await launched(cloud, clock);
+    await cloud.attach(WEB, id);
+    await clock.advance(15 * SECOND);
+    cloud.byHand.breakApplication(id);
+    await clock.advance(4 * MINUTE);
+    assert.ok(members().includes(id));
+    await clock.advance(4 * MINUTE);
+    assert.ok(!members().includes(id));
   });
 
   test('make an ELB-checked group replace a member whose application breaks', async () => {

@@ -25,7 +25,10 @@ describe('a launch', () => {
     const { id, type, zone, purchaseOption, state, launchedAt, tags } = first(
       await cloud.instances(PLACE, [instanceId]),
     );
-    assert.deepEqual([id, type, zone, purchaseOption], [instanceId, ...Object.values(SPOT)]);
+    assert.deepEqual(
+      [id, type, zone, purchaseOption],
+      [instanceId, SPOT.type, SPOT.zone, SPOT.purchaseOption],
+    );
     assert.deepEqual([state, launchedAt, tags], ['pending', clock.now(), { 'coppice:run': 'run_1' }]);
     assert.equal(cloud.snapshot().instances.find((one) => one.id === instanceId)?.group, null);
   });
@@ -183,6 +186,12 @@ describe('a launch is refused', () => {
         return 'code' in thrown && thrown.code === 'quota_exceeded';
       });
     }
+  });
+
+  test('never for the vCPUs of the other purchase option', async () => {
+    const { cloud } = cloudWithWeb({ instances: [] }, { vcpuQuota: { spot: 2, 'on-demand': 2 } });
+    await cloud.launch(await request(cloud, { market: { ...SPOT, purchaseOption: 'on-demand' } }));
+    await cloud.launch(await request(cloud, { token: '2' }));
   });
 
   const unsuited: readonly (readonly [rule: string, Partial<LaunchRequest>, code: string])[] = [

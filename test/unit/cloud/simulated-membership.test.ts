@@ -137,6 +137,19 @@ describe('attach', () => {
   });
 });
 
+test('an instance that dies between attach and service never goes into service', async () => {
+  const { cloud, clock, web, members } = cloudWithWeb();
+  const id = await launched(cloud, clock);
+  await cloud.attach(WEB, id);
+  await cloud.terminate(PLACE, id);
+  const seen = new Set<string | undefined>();
+  while (members().includes(id)) {
+    seen.add(web().members.find(({ instanceId }) => instanceId === id)?.lifecycleState);
+    await clock.advance(SECOND);
+  }
+  assert.deepEqual([...seen], ['Pending', 'Terminating']);
+});
+
 describe('detach', () => {
   test('lowers desired by one, keeps the instance running, and is not made up for by a launch', async () => {
     const { cloud, clock, web, members } = cloudWithWeb();
@@ -212,6 +225,18 @@ describe('detach', () => {
       `DetachInstances: ValidationError: The instance ${id} is not in InService or Standby.`,
     );
     assert.equal(web().desired, 3);
+  });
+
+  test('of a Standby member costs another one: it was not counted, and desired falls all the same', async () => {
+    const { cloud, clock, web, members } = cloudWithWeb();
+    const id = first(members());
+    cloud.byHand.enterStandby(id);
+    assert.equal(web().desired, 3);
+    await clock.advance(2 * MINUTE);
+    assert.equal(members().length, 4);
+    await cloud.detach(WEB, id);
+    await clock.advance(2 * MINUTE);
+    assert.deepEqual([web().desired, members().length], [2, 2]);
   });
 
   test('is possible while Launch is suspended', async () => {

@@ -1,0 +1,22 @@
+import { Failure } from '../../base/failure.ts';
+import type { GroupDetail, Member } from '../../cloud/cloud.ts';
+import type { SwapContext } from './swap-details.ts';
+
+/** The group of the run, read afresh; null when it does not exist any more. */
+export async function groupIfAny(context: SwapContext): Promise<GroupDetail | null> {
+  try {
+    return await context.cloud.groupInDetail(context.run.group);
+  } catch (thrown) {
+    if (thrown instanceof Failure && thrown.code === 'not_found') return null;
+    throw thrown;
+  }
+}
+
+export function memberOf(group: GroupDetail, instanceId: string): Member | undefined {
+  return group.members.find((member) => member.instanceId === instanceId);
+}
+
+/** `Terminating`, `Terminating:Wait`, `Detaching`, … */
+export function isLeaving(member: Member): boolean {
+  return member.lifecycleState.startsWith('Terminat') || member.lifecycleState.startsWith('Detach');
+}

@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { formatProblem } from '../../../src/config/file-problem.ts';
+import { mergeRules } from '../../../src/config/merge.ts';
+import { ruleFile } from './temp-directory.ts';
+
+function problemsOf(files: Readonly<Record<string, string>>): readonly string[] {
+  const named = Object.entries(files).map(([file, text]) => ({ file, text }));
+  return mergeRules(named).problems.map(formatProblem);
+}
+
+const COMPLETE = `
+rules:
+  - name: full
+    description: Everything that a rule can say.
+    on:
+      - { alert: Spot, matchers: ['env="prod"'], status: any, repeats: false }
+      - { type: com.example.* }
+    subject: { instance: [node_id], group: [pool] }
+    when:
+      all:
+        - { fact: instance.ageSeconds, operator: greaterThan, value: 15m }
+        - { fact: group.diversityRatio, operator: lessThan, value: 20% }
+        - { not: { condition: calm } }
+        - { fact: event.labels.window, operator: in, value: [15m, 20%] }
+        - { fact: group.desired, operator: greaterThan, value: { fact: group.min } }
+    target: { pick: oldest, limit: 2 }
+    cooldown: { for: 15m, per: [group, labels.cluster] }
+    then:
+      - swap:
+          to: spot
+          terminate: false
+          urgent: true
+          headroom: refuse
+          fallbackToOnDemand: true
+          lifecycleHooks: ignore
+    mode: shadow
+    enabled: false
+  - name: short
+    on: { every: 5m }
+    target: { pick: oldest }
+    cooldown: { for: 1h }
+    then: [{ swap: {} }]
+conditions:
+  calm: { fact: history.lastSwapAgeSeconds, operator: greaterThan, value: 1h }
+policies:
+  - name: complete
+    description: Everything that a policy can say.
+    groups: { names: ["prod-*"], tags: { env: prod }, regions: [eu-west-1], accounts: ["012345678901"] }
+    paused: true
+    onDemand: { base: 2, percentAboveBase: 20 }
+    diversity: { maxMarketShare: 20%, minMarkets: 3 }
+    instanceTypes:
+      allow: ["m*"]
+      deny: ["*.metal"]
+      architectures: [arm64]
+      vcpus: 1x..2x
+      memory: 1x..1.5x
+      burstable: true
+      maxPriceRatio: 0.8
+    cooldown: 0
+    budgets: [{ swaps: 10%, per: 1h }, { swaps: 3, per: 24h }]
+    minHealthy: 90%
+    minInstanceAge: 10m
+    swap:
+      headroom: refuse
+      fallbackToOnDemand: false
+      lifecycleHooks: ignore
+      waits: { running: 5m, inService: 1m, release: 10m }
+  - name: bare
+    groups: { names: ["*"] }
+    budgets: unlimited
+`;
+
+/** The linter takes a literal `then` in an object for a promise. */
+const THEN = 'then';
+
+const LOADED = mergeRules([{ file: 'a.yaml', text: COMPLETE }]);
+
+test('a file that says everything has no problems', () => assert.deepEqual(LOADED.problems, []));
+
+test('everything that a rule can say reaches its spec, with plain units', () => {
+  assert.deepEqual(LOADED.rules[0], {
+    name: 'full',
+    description: 'Everything that a rule can say.',
+    on: [
+      {
+        kind: 'type',
+        type: 'prometheus.server.alert.Spot',
+        matchers: ['env="prod"'],
+        status: 'any',
+        repeats: false,
+      },
+      { kind: 'type', type: 'com.example.*', matchers: [], status: 'firing', repeats: true },
+    ],
+    subject: { instance: ['node_id'], group: ['pool'] },
+    when: {
+      all: [
+        { fact: 'instance.ageSeconds', operator: 'greaterThan', value: 900 },
+        { fact: 'group.diversityRatio', operator: 'lessThan', value: 0.2 },
+        { not: { condition: 'calm' } },
+        // A label is text: nothing says that a time or a ratio is meant.
+        { fact: 'event.labels.window', operator: 'in', value: ['15m', '20%'] },
+        { fact: 'group.desired', operator: 'greaterThan', value: { fact: 'group.min' } },
+      ],
+    },
+    target: { pick: 'oldest', limit: 2 },
+    cooldown: { forMs: 900_000, per: ['group', 'labels.cluster'] },
+    [THEN]: [
+      {
+        kind: 'swap',
+        swap: {
+          to: 'spot',
+          terminate: false,
+          urgent: true,
+          headroom: 'refuse',
+          fallbackToOnDemand: true,
+          lifecycleHooks: 'ignore',
+        },
+      },
+    ],
+    mode: 'shadow',
+    enabled: false,
+  });
+});
+
+test('what a rule does not say has its default', () => {
+  assert.deepEqual(LOADED.rules[1], {
+    name: 'short',
+    description: null,
+    on: [{ kind: 'every', everyMs: 300_000 }],
+    subject: null,
+    when: null,
+    target: { pick: 'oldest', limit: 1 },
+    cooldown: { forMs: 3_600_000, per: ['group'] },
+    [THEN]: [
+      {
+        kind: 'swap',
+        swap: {
+          to: 'auto',
+          terminate: true,
+          urgent: false,
+          headroom: null,
+          fallbackToOnDemand: null,
+          lifecycleHooks: null,
+        },
+      },
+    ],
+    mode: 'enforce',
+    enabled: true,
+  });
+});
+
+test('everything that a policy can say reaches its spec', () => {
+  assert.deepEqual(LOADED.policies[0], {
+    name: 'complete',
+    description: 'Everything that a policy can say.',
+    groups: { names: ['prod-*'], tags: { env: 'prod' }, regions: ['eu-west-1'], accounts: ['012345678901'] },
+    paused: true,
+    onDemand: { base: 2, shareAboveBase: 0.2 },
+    diversity: { maxMarketShare: 0.2, minMarkets: 3 },
+    instanceTypes: {
+      allow: ['m*'],
+      deny: ['*.metal'],
+      architectures: ['arm64'],
+      vcpus: { from: 1, to: 2 },
+      memory: { from: 1, to: 1.5 },
+      burstable: true,
+      maxPriceRatio: 0.8,
+    },
+    cooldownMs: 0,
+    budgets: [
+      { swaps: { kind: 'share', value: 0.1 }, perMs: 3_600_000 },
+      { swaps: { kind: 'count', value: 3 }, perMs: 86_400_000 },
+    ],
+    minHealthy: 0.9,
+    minInstanceAgeMs: 600_000,
+    swap: {
+      headroom: 'refuse',
+      fallbackToOnDemand: false,
+      lifecycleHooks: 'ignore',
+      waits: { runningMs: 300_000, inServiceMs: 60_000, releaseMs: 600_000 },
+    },
+  });
+});
+
+test('what a policy does not say stays unsaid, so that its safeties hold', () => {
+  assert.deepEqual(LOADED.policies[1], {
+    name: 'bare',
+    description: null,
+    groups: { names: ['*'] },
+    budgets: 'unlimited',
+  });
+});
+
+test('named conditions are found by name, and nothing else is', () => {
+  assert.deepEqual(Object.keys(LOADED.conditions), ['calm']);
+  assert.equal(LOADED.conditions['constructor'], undefined);
+});
+
+test('all problems of all files are told at once, by file and place', () => {
+  const files = {
+    'b.yaml': ruleFile('replace').replace('swap: {}', 'swap: { to: spt }'),
+    'a.yaml': `${ruleFile('Replace')}polices: []\n`,
+    'c.yaml': 'rules: [\n',
+  };
+  assert.deepEqual(problemsOf(files), [
+    'a.yaml:2:11: error: rules[0].name must be in kebab-case, e.g. replace-terminating-spot, not "Replace" [bad-name]',
+    "a.yaml:6:1: error: the file has no key 'polices'; did you mean 'policies'? [unknown-key]",
+    'b.yaml:5:26: error: rules[0].then[0].swap.to must be one of auto, spot, on-demand, same, not "spt"; did you mean \'spot\'? [wrong-value]',
+    'c.yaml:2:1: error: this is not YAML: flow sequence in block collection must be sufficiently indented and end with a ] [yaml-syntax]',
+  ]);
+});
+
+test('a mistake in the structure of one rule does not hide what another one means', () => {
+  const broken = ruleFile('broken').replace('cooldown', 'colldown');
+  const unknown = ruleFile('unknown').replace(
+    'then:',
+    'when: { fact: group.x, operator: equal, value: 1 }\n    then:',
+  );
+  assert.deepEqual(
+    problemsOf({ 'a.yaml': broken, 'b.yaml': unknown }).map((line) => line.replace(/: error:.*\[/, ' [')),
+    ['a.yaml:4:5 [unknown-key]', 'b.yaml:5:19 [unknown-fact]'],
+  );
+});
+
+test('the place of a finding is right behind a rule that could not be read', () => {
+  const second = ruleFile('second')
+    .replace('rules:\n', '')
+    .replace('alert: SpotTerminationNotice', 'alert: X, matchers: ["("]');
+  const file = ruleFile('first').replace('cooldown', 'colldown') + second;
+  assert.match(problemsOf({ 'a.yaml': file })[1] ?? '', /^a\.yaml:7:32: error: .* \[bad-matcher\]$/);
+});
+
+test('a name is told with both its places when it is given twice in two files', () => {
+  assert.deepEqual(problemsOf({ 'a.yaml': ruleFile('same'), 'b.yaml': ruleFile('same') }), [
+    "b.yaml:2:11: error: the rule 'same' is at a.yaml:2:11 already; rename one [duplicate-name]",
+  ]);
+});
+
+test('a condition given twice is placed at its name', () => {
+  const file = 'conditions:\n  calm: { fact: group.unhealthyCount, operator: equal, value: 0 }\n';
+  assert.deepEqual(problemsOf({ 'a.yaml': file, 'b.yaml': file }), [
+    "b.yaml:2:3: error: the condition 'calm' is at a.yaml:2:3 already; rename one [duplicate-name]",
+  ]);
+});
+
+test('a rule and a policy may have the same name: nothing refers to both', () => {
+  const policy = 'policies:\n  - { name: spot, groups: { names: ["*"] } }\n';
+  assert.deepEqual(problemsOf({ 'a.yaml': ruleFile('spot'), 'b.yaml': policy }), []);
+});
+
+test('a condition that may stand in an unreadable file is not called missing', () => {
+  const rule = ruleFile('replace').replace('then:', 'when: { condition: calm }\n    then:');
+  assert.deepEqual(
+    problemsOf({ 'a.yaml': rule, 'b.yaml': 'conditions: {' }).map((line) => line.slice(0, 6)),
+    ['b.yaml'],
+  );
+  assert.match(problemsOf({ 'a.yaml': rule })[0] ?? '', /unknown-condition/);
+});
+
+test('the one trigger of a rule is found without a list around it, also under its own key', () => {
+  const file = ruleFile('replace').replace('alert: SpotTerminationNotice', 'type: coppice.x');
+  const [problem] = problemsOf({ 'a.yaml': file });
+  assert.match(problem ?? '', /^a\.yaml:3:17: error/);
+});
