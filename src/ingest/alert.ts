@@ -1,5 +1,5 @@
 import { ALERT_TYPE_PREFIX, type Event, type EventStatus, type Labels, tupleKey } from '../engine/event.ts';
-import { fingerprint } from './fingerprint.ts';
+import { fingerprint } from '../engine/fingerprint.ts';
 import { readLabels, readOptionalText } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTime } from './timestamp.ts';

@@ -1,6 +1,6 @@
 import { ALERT_TYPE_PREFIX, type Event, type EventStatus, tupleKey } from '../engine/event.ts';
+import { fingerprint } from '../engine/fingerprint.ts';
 import { endOf } from './alert.ts';
-import { fingerprint } from './fingerprint.ts';
 import { bounded, readOptionalText, readText, scalarsOf } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTime } from './timestamp.ts';

@@ -136,6 +136,11 @@ class Site {
     for (const settlement of settlements) this.#expect(settlement);
   }
 
+  async settleAgain(number: number): Promise<void> {
+    const again = this.settled.at(number % Math.max(1, this.settled.length));
+    if (again !== undefined) await this.store.settle([again]);
+  }
+
   #expect({ decisions: [recorded], runs: [started] }: Settlement): void {
     assert.ok(recorded !== undefined && started !== undefined);
     if (this.decided.has(recorded.key)) return;
@@ -277,36 +282,28 @@ class Site {
   }
 }
 
-async function perform(site: Site, deed: Deed): Promise<void> {
-  switch (deed.kind) {
-    case 'append':
-      return site.append(deed.numbers);
-    case 'settle':
-      return site.settle(deed.count);
-    case 'settle_again': {
-      const again = site.settled.at(deed.which % Math.max(1, site.settled.length));
-      return again === undefined ? undefined : site.store.settle([again]);
-    }
-    case 'claim':
-      return site.claim(deed.holder);
-    case 'record':
-      return site.record(deed.which, deed.end);
-    case 'renew':
-      return site.renew(deed.which);
-    case 'cancel':
-      return site.cancel(deed.which);
-    case 'release':
-      return site.release();
-    case 'wait':
-      site.now += deed.ms;
-      return;
-    case 'prune':
-      return site.prune();
-    case 'restart':
-      return site.reopen(false);
-    case 'crash':
-      return site.reopen(true);
-  }
+const DEEDS: {
+  readonly [Kind in Deed['kind']]: (site: Site, deed: Extract<Deed, { kind: Kind }>) => Promise<void>;
+} = {
+  append: (site, { numbers }) => site.append(numbers),
+  settle: (site, { count }) => site.settle(count),
+  settle_again: (site, { which: number }) => site.settleAgain(number),
+  claim: (site, { holder }) => site.claim(holder),
+  record: (site, { which: number, end }) => site.record(number, end),
+  renew: (site, { which: number }) => site.renew(number),
+  cancel: (site, { which: number }) => site.cancel(number),
+  release: (site) => site.release(),
+  wait: async (site, { ms }) => {
+    site.now += ms;
+  },
+  prune: (site) => site.prune(),
+  restart: (site) => site.reopen(false),
+  crash: (site) => site.reopen(true),
+};
+
+function perform<Kind extends Deed['kind']>(site: Site, deed: Extract<Deed, { kind: Kind }>): Promise<void> {
+  const act: (on: Site, what: Extract<Deed, { kind: Kind }>) => Promise<void> = DEEDS[deed.kind as Kind];
+  return act(site, deed);
 }
 
 describe('the store, whatever happens in whatever order', () => {

@@ -3,6 +3,8 @@ import { groupKey } from '../../base/group-name.ts';
 import { marketName } from '../../base/market.ts';
 import type { GroupDetail } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
+import { groupIfAny, memberOf } from './membership.ts';
+import { lowerDesired } from './surplus.ts';
 import type { Held, SwapContext, SwapDetails } from './swap-details.ts';
 import { HOLD_TAG } from './tags.ts';
 
@@ -28,18 +30,29 @@ export const hold: Step<SwapDetails> = {
     return { kind: 'done', detail: held };
   },
   async undo(context) {
-    await restore(context);
+    const group = await groupIfAny(context);
+    if (group === null) return { kind: 'undone' };
+    await resume(context, group);
+    await restoreMax(context, group);
     return { kind: 'undone' };
   },
 };
 
-/** Gives back what was held. Always runs, also after a failure that could not be undone any more. */
+/**
+ * Gives back what was held, and what nobody lowered of desired. Always runs, also after a failure that could not be undone
+ * any more. The protection ends after desired is right, so that the group never chooses the replacement.
+ */
 export const giveBack: Step<SwapDetails> = {
   name: 'give-back',
   always: true,
   async perform(context): Promise<StepOutcome> {
-    await unprotect(context);
-    return { kind: 'done', detail: await restore(context) };
+    const group = await groupIfAny(context);
+    if (group === null) return { kind: 'done', detail: { groupGone: true } };
+    const resumed = await resume(context, group);
+    if (!context.detail('release-old').lowered && (await lowerDesired(context, group)))
+      return { kind: 'wait', for: 'the group to be at its size' };
+    await unprotect(context, group);
+    return { kind: 'done', detail: { resumed, ...(await restoreMax(context, group)) } };
   },
 };
 
@@ -81,21 +94,25 @@ function markOn(group: GroupDetail): string | null {
   return group.tags.find((tag) => tag.key === HOLD_TAG)?.value ?? null;
 }
 
+/** Processes are resumed first: nothing else that has to wait shall keep them suspended (pitfall 10). */
+async function resume(context: SwapContext, group: GroupDetail): Promise<readonly string[]> {
+  const { suspended = [] } = heldSoFar(context) ?? {};
+  const ours = suspended.filter((process) => group.suspendedProcesses.includes(process));
+  if (ours.length > 0) await context.cloud.resume(context.run.group, ours);
+  return ours;
+}
+
 /**
- * Gives back exactly what was changed, and only where it still has the value that was set: what a person changed meanwhile
- * stays. The mark goes last, so that a crash in between loses nothing.
+ * Lowers the maximum, if it still is what it was raised to: what a person changed meanwhile stays. The mark goes last, so
+ * that a crash in between loses nothing.
  */
-async function restore(context: SwapContext): Promise<object> {
+async function restoreMax(context: SwapContext, group: GroupDetail): Promise<object> {
   const { cloud, run } = context;
   const held = heldSoFar(context);
-  if (held === null) return { nothingHeld: true };
-  const group = await groupIfAny(context);
-  if (group === null) return { groupGone: true };
+  if (held === null) return {};
   if (held.max !== null && group.max === held.max.to) await lowerMax(context, group, held.max.from);
-  const ours = held.suspended.filter((process) => group.suspendedProcesses.includes(process));
-  if (ours.length > 0) await cloud.resume(run.group, ours);
   if (markOn(group) === markOf(run.id, held)) await cloud.tagGroup(run.group, HOLD_TAG, null);
-  return { max: held.max === null ? null : held.max.from, resumed: ours };
+  return { max: held.max?.from ?? null };
 }
 
 /** AWS lowers desired together with the maximum, that is, it would terminate an instance: so wait until there is room. */
@@ -106,21 +123,11 @@ async function lowerMax(context: SwapContext, group: GroupDetail, max: number): 
   await context.cloud.resize(context.run.group, { max });
 }
 
-/** Ends the protection that the new instance had for the window, unless new instances of the group are protected anyway. */
-async function unprotect(context: SwapContext): Promise<void> {
+/** Ends the protection that the new instance had for the window. AWS refuses to, and need not, once it is leaving. */
+async function unprotect(context: SwapContext, group: GroupDetail): Promise<void> {
   const { protectedByUs, instanceId } = context.soFar('await-in-service');
   if (protectedByUs !== true || instanceId === undefined) return;
-  const group = await groupIfAny(context);
-  const member = group?.members.find((one) => one.instanceId === instanceId);
-  if (member?.protectedFromScaleIn === true)
+  const member = memberOf(group, instanceId);
+  if (member?.lifecycleState === 'InService' && member.protectedFromScaleIn)
     await context.cloud.protect(context.run.group, instanceId, false);
-}
-
-async function groupIfAny(context: SwapContext): Promise<GroupDetail | null> {
-  try {
-    return await context.cloud.groupInDetail(context.run.group);
-  } catch (thrown) {
-    if (thrown instanceof Failure && thrown.code === 'not_found') return null;
-    throw thrown;
-  }
 }

@@ -1,8 +1,8 @@
 import { asFailure, Failure } from '../../base/failure.ts';
-import type { Member } from '../../cloud/cloud.ts';
+import type { GroupDetail, Member } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
 import { replacementOf } from './launch.ts';
-import { groupIfAny, isLeaving, memberOf } from './membership.ts';
+import { accepted, groupIfAny, isLeaving, memberOf } from './membership.ts';
 import { lowerDesired } from './surplus.ts';
 import type { InService, Joined, SwapContext, SwapDetails } from './swap-details.ts';
 
@@ -40,6 +40,7 @@ export const attach: Step<SwapDetails> = {
     const { instanceId } = context.soFar('launch');
     const group = await groupIfAny(context);
     if (typeof instanceId !== 'string' || group === null) return { kind: 'undone' };
+    insistOnOld(context, group);
     const member = memberOf(group, instanceId);
     if (member !== undefined) return await takeOut(context, member);
     // It was one and is gone by itself, so its share of desired is still there.
@@ -63,13 +64,22 @@ async function send(context: SwapContext, instanceId: string, desiredBefore: num
   }
 }
 
+/** Once the old instance has left by our request the replacement stays: without both the group would be one short. */
+function insistOnOld(context: SwapContext, group: GroupDetail): void {
+  if (context.soFar('release-old').how === undefined) return;
+  const { instanceId } = context.detail('plan').old;
+  const member = memberOf(group, instanceId);
+  if (member !== undefined && !isLeaving(member)) return;
+  throw new Failure('group_changed', 'reject', `${instanceId} has left the group, so the replacement stays`);
+}
+
 /** Detaches the replacement again, and waits until it has left: terminated as a member, it would be replaced. */
 async function takeOut(context: SwapContext, { instanceId, lifecycleState }: Member): Promise<UndoOutcome> {
-  if (lifecycleState === 'InService') {
-    await context.cloud.detach(context.run.group, instanceId);
-    const { desiredBefore } = context.soFar('attach');
-    if (desiredBefore !== undefined)
-      await context.checkpoint({ desiredBefore, owed: false } satisfies Joined);
+  if (
+    lifecycleState === 'InService' &&
+    (await accepted(context.cloud.detach(context.run.group, instanceId)))
+  ) {
+    await context.checkpoint({ ...context.soFar('attach'), owed: false });
   }
   // Detaching a standby instance makes the group terminate another one; and a person has put it there (aws.md, 2.1).
   if (lifecycleState === 'Standby')

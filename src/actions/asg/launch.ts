@@ -2,6 +2,7 @@ import { asFailure, Failure } from '../../base/failure.ts';
 import { marketName } from '../../base/market.ts';
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
 import { launchRequest } from './launch-spec.ts';
+import { groupIfAny, isLeaving, memberOf } from './membership.ts';
 import type { LaunchAttempt, Launched, SwapContext, SwapDetails } from './swap-details.ts';
 
 /** Launching goes on over candidates and retries for so long at most. */
@@ -26,10 +27,21 @@ export const launch: Step<SwapDetails> = {
   },
   async undo(context): Promise<UndoOutcome> {
     const instanceId = await settledInstance(context);
-    if (instanceId !== null) await context.cloud.terminate(context.run.group, instanceId);
+    if (instanceId === null) return { kind: 'undone' };
+    await insistOnStranger(context, instanceId);
+    await context.cloud.terminate(context.run.group, instanceId);
     return { kind: 'undone' };
   },
 };
+
+/** A replacement that could not be taken out of the group stays: terminated as a member, it would be replaced. */
+async function insistOnStranger(context: SwapContext, instanceId: string): Promise<void> {
+  if (context.soFar('attach').desiredBefore === undefined) return;
+  const group = await groupIfAny(context);
+  const member = group === null ? undefined : memberOf(group, instanceId);
+  if (member === undefined || isLeaving(member)) return;
+  throw new Failure('group_changed', 'reject', `${instanceId} is still a member`);
+}
 
 /** Id of the replacement. Throws `internal` before the launch has succeeded. */
 export function replacementOf(context: SwapContext): string {

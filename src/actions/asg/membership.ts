@@ -1,4 +1,4 @@
-import { Failure } from '../../base/failure.ts';
+import { asFailure, Failure } from '../../base/failure.ts';
 import type { GroupDetail, Member } from '../../cloud/cloud.ts';
 import type { SwapContext } from './swap-details.ts';
 
@@ -19,4 +19,19 @@ export function memberOf(group: GroupDetail, instanceId: string): Member | undef
 /** `Terminating`, `Terminating:Wait`, `Detaching`, … */
 export function isLeaving(member: Member): boolean {
   return member.lifecycleState.startsWith('Terminat') || member.lifecycleState.startsWith('Detach');
+}
+
+/**
+ * Waits for a request that takes a member out. False when AWS says that the member is on its way already, or gone, which
+ * the last reading did not show yet: then the caller looks again, since only a reading tells who lowered desired.
+ */
+export async function accepted(request: Promise<void>): Promise<boolean> {
+  try {
+    await request;
+    return true;
+  } catch (thrown) {
+    const { code } = asFailure(thrown);
+    if (code === 'state_refused' || code === 'no_longer_member') return false;
+    throw thrown;
+  }
 }

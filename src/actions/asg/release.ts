@@ -1,8 +1,13 @@
 import { Failure } from '../../base/failure.ts';
+import type { GroupDetail } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
-import { isLeaving, memberOf } from './join.ts';
 import { replacementOf } from './launch.ts';
-import type { Released, SwapDetails } from './swap-details.ts';
+import { accepted, isLeaving, memberOf } from './membership.ts';
+import { isOneLarger } from './surplus.ts';
+import type { Released, SwapContext, SwapDetails } from './swap-details.ts';
+
+/** For so long an unclear release, or an old instance that cannot be terminated, is worth trying: nobody else would. */
+const PATIENCE_MS = 1_800_000;
 
 /** The place of chained actions between serving and leaving, such as a drain; a swap without any passes it by. */
 export const beforeRelease: Step<SwapDetails> = {
@@ -17,24 +22,40 @@ export const beforeRelease: Step<SwapDetails> = {
 export const releaseOld: Step<SwapDetails> = {
   name: 'release-old',
   pointOfNoReturn: true,
+  deadlineMs: () => PATIENCE_MS,
   async perform(context): Promise<StepOutcome> {
     const { cloud, run } = context;
     const { release, old } = context.detail('plan');
     const group = await cloud.groupInDetail(run.group);
-    const replacement = memberOf(group, replacementOf(context));
-    if (replacement?.lifecycleState !== 'InService') {
-      const state = replacement?.lifecycleState ?? 'no member any more';
-      throw new Failure('instance_lost', 'reject', `the replacement is ${state}`);
-    }
     const member = memberOf(group, old.instanceId);
+    const gone = member === undefined || isLeaving(member);
     const sent = context.soFar('release-old').how;
-    if (member === undefined || isLeaving(member)) return done(sent ?? 'found-gone');
-    await context.checkpoint({ how: release } satisfies Released);
-    if (release === 'detach') await cloud.detach(run.group, old.instanceId);
-    else await cloud.terminateInGroup(run.group, old.instanceId);
-    return done(release);
+    if (gone && sent !== undefined) return leftBy(context, group, sent);
+    insistOnReplacement(context, group);
+    if (gone) return leftBy(context, group, 'found-gone');
+    const released: Released = { how: release, lowered: true };
+    await context.checkpoint(released);
+    const request =
+      release === 'detach'
+        ? cloud.detach(run.group, old.instanceId)
+        : cloud.terminateInGroup(run.group, old.instanceId);
+    if (await accepted(request)) return { kind: 'done', detail: released };
+    return { kind: 'wait', for: `${old.instanceId} to be seen leaving` };
   },
 };
+
+/** Without a replacement that serves, the old instance stays: everything can still be undone. */
+function insistOnReplacement(context: SwapContext, group: GroupDetail): void {
+  const state = memberOf(group, replacementOf(context))?.lifecycleState ?? 'no member any more';
+  if (state !== 'InService') throw new Failure('instance_lost', 'reject', `the replacement is ${state}`);
+}
+
+/** It has left. A request of ours, if one was sent, may have come too late to lower desired. */
+function leftBy(context: SwapContext, group: GroupDetail, how: Released['how']): StepOutcome {
+  const { desiredBefore } = context.detail('attach');
+  const lowered = how !== 'found-gone' && !isOneLarger(group, desiredBefore);
+  return { kind: 'done', detail: { how, lowered } satisfies Released };
+}
 
 /** Waits until connections are drained and hooks have run; a drain that takes longer than allowed is cut short. */
 export const awaitReleased: Step<SwapDetails> = {
@@ -49,18 +70,18 @@ export const awaitReleased: Step<SwapDetails> = {
   },
 };
 
-/** Terminates the old instance where that was asked for; through the group it is terminated already. */
+/**
+ * Terminates the old instance where that was asked for and it was detached: through the group it is terminated already,
+ * and one that left by itself is gone, or a person has it.
+ */
 export const terminateOld: Step<SwapDetails> = {
   name: 'terminate-old',
+  always: true,
+  deadlineMs: () => PATIENCE_MS,
   async perform(context): Promise<StepOutcome> {
     const { terminate, old } = context.detail('plan');
-    const { how } = context.detail('release-old');
-    if (!terminate || how === 'terminate-in-group') return { kind: 'skipped' };
+    if (!terminate || context.detail('release-old').how !== 'detach') return { kind: 'skipped' };
     await context.cloud.terminate(context.run.group, old.instanceId);
     return { kind: 'done', detail: {} };
   },
 };
-
-function done(how: Released['how']): StepOutcome {
-  return { kind: 'done', detail: { how } satisfies Released };
-}

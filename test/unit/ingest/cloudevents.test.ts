@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders } from 'node:http';
 import { describe, it } from 'node:test';
 import type { Event } from '../../../src/engine/event.ts';
+import { fingerprint } from '../../../src/engine/fingerprint.ts';
 import { readCloudEvents } from '../../../src/ingest/cloudevents-http.ts';
-import { fingerprint } from '../../../src/ingest/fingerprint.ts';
 import { type Reading, Refusal } from '../../../src/ingest/reading.ts';
 import { countingIds } from './fake-inbox.ts';
 

@@ -16,12 +16,12 @@ describe('pruning much', () => {
         cooldowns: [],
       })),
     );
-    let pruned = false;
+    const progress = { pruned: false };
     const pruning = store.prune(START + 1).finally(() => {
-      pruned = true;
+      progress.pruned = true;
     });
     let appended = 0;
-    while (!pruned) {
+    while (!progress.pruned) {
       await store.append([cloudEvent(2000 + appended++)]);
     }
     assert.equal(await pruning, 2400);

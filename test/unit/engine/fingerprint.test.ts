@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Labels } from '../../../src/engine/event.ts';
-import { fingerprint } from '../../../src/ingest/fingerprint.ts';
+import { fingerprint } from '../../../src/engine/fingerprint.ts';
 
 // Reference values from Python, which has integers of any size:
 //   h = 14695981039346656037

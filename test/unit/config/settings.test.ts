@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  type ResolvedSettings,
+  resolveSettings,
+  type SettingSources,
+} from '../../../src/config/resolve-settings.ts';
+import {
+  environmentName,
+  SETTING_NAMES,
+  SETTINGS,
+  type SettingName,
+  showSetting,
+} from '../../../src/config/settings.ts';
+
+/** Resolves from parts; `file` is the text of coppice.yaml. */
+function resolve({
+  flags = {},
+  env = {},
+  file,
+}: {
+  flags?: object;
+  env?: SettingSources['env'];
+  file?: string;
+}): ResolvedSettings {
+  const written = file === undefined ? null : { path: 'coppice.yaml', text: file };
+  return resolveSettings({ flags: { ...flags }, env, file: written });
+}
+
+function ok(resolved: ResolvedSettings): Extract<ResolvedSettings, { kind: 'ok' }> {
+  assert.ok(resolved.kind === 'ok', JSON.stringify(resolved));
+  return resolved;
+}
+
+function problemsOf(resolved: ResolvedSettings): readonly string[] {
+  return resolved.kind === 'ok' ? [] : resolved.problems.map(({ where, message }) => `${where}: ${message}`);
+}
+
+test('without any source everything has its default', () => {
+  const { settings, origins } = ok(resolve({}));
+  for (const name of SETTING_NAMES) {
+    assert.deepEqual(settings[name], SETTINGS[name].default, name);
+    assert.deepEqual(origins[name], { kind: 'default', where: 'default' });
+  }
+});
+
+test('a flag beats the environment, which beats the file, which beats the default', () => {
+  const sources = {
+    flags: { 'worker.concurrency': '4' },
+    env: { COPPICE_WORKER_CONCURRENCY: '3', COPPICE_INBOX_LIMIT: '30' },
+    file: 'worker: { concurrency: 2 }\ninbox: { limit: 20, dedupWindow: 5m }\n',
+  };
+  const { settings, origins } = ok(resolve(sources));
+  assert.equal(settings['worker.concurrency'], 4);
+  assert.deepEqual(origins['worker.concurrency'], { kind: 'flag', where: '--worker.concurrency' });
+  assert.equal(settings['inbox.limit'], 30);
+  assert.deepEqual(origins['inbox.limit'], { kind: 'environment', where: 'COPPICE_INBOX_LIMIT' });
+  assert.equal(settings['inbox.dedupWindow'], 300_000);
+  assert.deepEqual(origins['inbox.dedupWindow'], { kind: 'file', where: 'coppice.yaml:2:21' });
+  assert.equal(settings['reload.debounce'], 200);
+});
+
+/** Each setting once as text, as flags and variables have it, and as the file has it. */
+const READ: {
+  readonly [K in SettingName]: readonly [text: string, yaml: string, value: unknown, shown: unknown];
+} = {
+  'http.listen': ['127.0.0.2:80', '127.0.0.2:80', { host: '127.0.0.2', port: 80 }, '127.0.0.2:80'],
+  'grpc.listen': ['[::1]:0', '"[::1]:0"', { host: '::1', port: 0 }, '[::1]:0'],
+  'insecure.noAuth': ['true', 'true', true, true],
+  rules: ['a/*.{yaml,yml}, b', '["a/*.{yaml,yml}", b]', ['a/*.{yaml,yml}', 'b'], ['a/*.{yaml,yml}', 'b']],
+  shadow: ['true', 'true', true, true],
+  cloud: ['simulated', 'simulated', 'simulated', 'simulated'],
+  'aws.regions': [
+    'eu-west-1,us-gov-west-1',
+    '[eu-west-1, us-gov-west-1]',
+    ['eu-west-1', 'us-gov-west-1'],
+    ['eu-west-1', 'us-gov-west-1'],
+  ],
+  'aws.endpoint': [
+    'http://u:p@h:5000/x?k=v',
+    'http://u:p@h:5000/x?k=v',
+    'http://u:p@h:5000/x?k=v',
+    'http://<secret>@h:5000/x?<secret>',
+  ],
+  'state.url': ['sqlite:/tmp/x.db', 'sqlite:/tmp/x.db', 'sqlite:/tmp/x.db', 'sqlite:/tmp/x.db'],
+  'state.retention': ['7d', '7d', 604_800_000, '7d'],
+  'worker.concurrency': ['8', '8', 8, 8],
+  'inbox.limit': ['50', '50', 50, 50],
+  'inbox.dedupWindow': ['0', '0', 0, '0s'],
+  'reload.pollInterval': ['1m', '1m', 60_000, '1m'],
+  'reload.debounce': ['500ms', '500ms', 500, '500ms'],
+  'log.level': ['debug', 'debug', 'debug', 'debug'],
+  'log.format': ['text', 'text', 'text', 'text'],
+};
+for (const name of SETTING_NAMES) {
+  const [text, yaml, value, shown] = READ[name];
+  test(`${name} is read alike from its flag, its variable and the file, and shown without secrets`, () => {
+    const nested = name.split('.').reduceRight((inner, key) => `{ ${key}: ${inner} }`, yaml);
+    const given = [
+      { flags: { [name]: text } },
+      { env: { [environmentName(name)]: text } },
+      { file: `${name}: ${yaml}\n` },
+      { file: `${nested}\n` },
+    ];
+    for (const sources of given) {
+      const { settings } = ok(resolve(sources));
+      assert.deepEqual(settings[name], value);
+      assert.deepEqual(showSetting(settings, name), shown);
+    }
+  });
+}
+
+const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], problem: RegExp][] = [
+  [
+    'an address needs a port',
+    { flags: { 'http.listen': 'localhost' } },
+    /^--http\.listen: http\.listen must be an address/,
+  ],
+  ['a port has an end', { flags: { 'http.listen': '127.0.0.1:65536' } }, /must be an address/],
+  [
+    'a port alone is no address in a file',
+    { file: 'http.listen: 8080\n' },
+    /^coppice\.yaml:1:14: http\.listen must be an address/,
+  ],
+  [
+    'a number has limits',
+    { env: { COPPICE_WORKER_CONCURRENCY: '0' } },
+    /^COPPICE_WORKER_CONCURRENCY: .* from 1 to 256$/,
+  ],
+  ['a number is whole', { file: 'worker.concurrency: 1.5\n' }, /must be a whole number/],
+  ['a number is a number', { flags: { 'inbox.limit': '1e3' } }, /must be a whole number/],
+  [
+    'a duration has a unit',
+    { file: 'reload: { pollInterval: 30 }\n' },
+    /^coppice\.yaml:1:25: .* duration such as 30s, from 1s to 1d$/,
+  ],
+  ['a duration has limits', { flags: { 'reload.pollInterval': '100ms' } }, /from 1s to 1d$/],
+  ['a word is one of those known', { flags: { cloud: 'azure' } }, /must be one of aws, simulated$/],
+  ['yes is not true', { file: 'shadow: yes\n' }, /must be true or false$/],
+  ['an empty list of rules is none', { file: 'rules: ""\n' }, /must be a list of paths/],
+  [
+    'a region looks like one',
+    { flags: { 'aws.regions': ['eu-west-1', 'Europe'] } },
+    /must be a list of regions/,
+  ],
+  ['an endpoint is http', { flags: { 'aws.endpoint': 'ftp://x' } }, /must be an address such as http/],
+  [
+    'another store than SQLite is not there yet',
+    { flags: { 'state.url': 'postgres://u:p@h/d' } },
+    /^--state\.url: state\.url must be sqlite:PATH/,
+  ],
+  [
+    'an unknown key of the file is an error',
+    { file: 'http:\n  lisen: x\n' },
+    /^coppice\.yaml:2:3: there is no setting 'http\.lisen'; did you mean 'http\.listen'\?$/,
+  ],
+  [
+    'an unknown section of the file is an error',
+    { file: 'plugins: []\n' },
+    /^coppice\.yaml:1:1: there is no setting 'plugins'/,
+  ],
+  ['a section is a map', { file: 'http: 5\n' }, /^coppice\.yaml:1:7: http must be a map of settings$/],
+  ['a section without content is a slip', { file: 'http:\n' }, /http must be a map of settings$/],
+  ['a file is a map', { file: '- http\n' }, /^coppice\.yaml:1:1: the file must be a map of settings$/],
+  [
+    'nested and dotted are the same setting',
+    { file: 'http: { listen: "127.0.0.1:1" }\nhttp.listen: 127.0.0.1:2\n' },
+    /^coppice\.yaml:2:14: http\.listen is given twice/,
+  ],
+  ['a file with a syntax error says where', { file: 'http: [\n' }, /^coppice\.yaml:2:1: this is not YAML/],
+  [
+    'a misspelled variable is an error',
+    { env: { COPPICE_HTTP_LISTN: 'x' } },
+    /^COPPICE_HTTP_LISTN: no setting has this variable; did you mean COPPICE_HTTP_LISTEN\?$/,
+  ],
+  [
+    'a bad value is told though a flag would hide it',
+    { flags: { shadow: true }, file: 'shadow: 5\n' },
+    /must be true or false$/,
+  ],
+];
+for (const [rule, sources, problem] of REFUSED) {
+  test(rule, () => {
+    const problems = problemsOf(resolve(sources));
+    assert.equal(problems.length, 1, problems.join('\n'));
+    assert.match(problems[0] ?? '', problem);
+  });
+}
+
+test('no problem repeats a value, which may be a secret', () => {
+  const problems = problemsOf(
+    resolve({ flags: { 'state.url': 'postgres://u:hunter2@h/d', 'aws.endpoint': 'ftp://u:hunter2@h' } }),
+  );
+  assert.equal(problems.length, 2);
+  assert.doesNotMatch(problems.join(), /hunter2/);
+});
+
+test('all problems of all sources are told at once', () => {
+  const sources = { flags: { cloud: 'x' }, env: { COPPICE_LOG_LEVEL: 'x' }, file: 'rulez: x\nshadow: 5\n' };
+  assert.equal(problemsOf(resolve(sources)).length, 4);
+});
+
+for (const address of [
+  '0.0.0.0:8080',
+  ':8080',
+  '[::]:8080',
+  '10.0.0.1:8080',
+  'example.com:8080',
+  '127.example.com:80',
+]) {
+  test(`${address} can be reached by others, so it is refused while there is no authentication`, () => {
+    for (const name of ['http.listen', 'grpc.listen']) {
+      const refused = problemsOf(resolve({ flags: { [name]: address } }));
+      assert.equal(refused.length, 1);
+      assert.match(refused[0] ?? '', new RegExp(`^--${name}: ${name} can be reached by other machines`));
+      ok(resolve({ flags: { [name]: address, 'insecure.noAuth': true } }));
+    }
+  });
+}
+
+test('variables that Kubernetes or the client uses are left alone', () => {
+  const env = {
+    COPPICE_PORT: 'tcp://10.0.0.1:8080',
+    COPPICE_SERVICE_HOST: '10.0.0.1',
+    COPPICE_HTTP_PORT: 'tcp://10.0.0.1:8080',
+    COPPICE_RULES_SERVICE_PORT: '80',
+    COPPICE_SERVER: 'http://localhost:8080',
+    HTTP_LISTEN: 'x',
+  };
+  ok(resolve({ env }));
+});
+
+test('an empty variable and a file of comments say nothing', () => {
+  const { origins } = ok(resolve({ env: { COPPICE_HTTP_LISTEN: '' }, file: '# http.listen: x\n' }));
+  assert.equal(origins['http.listen'].kind, 'default');
+});
+
+test('every setting is documented in a sentence', () => {
+  for (const name of SETTING_NAMES) assert.match(SETTINGS[name].doc, /^[A-Za-z].*\.$/, name);
+});
+
+test('two settings never share a variable', () => {
+  assert.equal(new Set(SETTING_NAMES.map(environmentName)).size, SETTING_NAMES.length);
+  assert.equal(environmentName('reload.pollInterval'), 'COPPICE_RELOAD_POLL_INTERVAL');
+});
