@@ -2,7 +2,7 @@ import { formatDuration } from '../base/duration.ts';
 import type { PurchaseOption } from '../base/market.ts';
 import { servingCount } from './composition.ts';
 import type { GroupView, InstanceView } from './fleet.ts';
-import type { PastSwap } from './memory.ts';
+import { type PastSwap, SWAPS_REMEMBERED_MS } from './memory.ts';
 import { onDemandFloor, onDemandWithout, roundDown, roundUp } from './policies.ts';
 import type { BudgetSpec, EffectivePolicy } from './policy.ts';
 import type { RefusalReason } from './reason.ts';
@@ -95,10 +95,11 @@ function overBudget({ policy, group, swaps, now }: SwapProposal): string | null 
 
 /**
  * Swaps that the budget allows at that desired capacity. A share is rounded down, but a share above 0 allows one, or
- * small groups could never be swapped. What makes no sense allows nothing.
+ * small groups could never be swapped. What makes no sense allows nothing, nor does a
+ * window over which swaps cannot be counted.
  */
 function allowance({ swaps, perMs }: BudgetSpec, desired: number): number {
-  if (!(perMs > 0 && swaps.value > 0)) return 0;
+  if (!(perMs > 0 && perMs <= SWAPS_REMEMBERED_MS && swaps.value > 0)) return 0;
   if (swaps.kind === 'count') return Math.floor(swaps.value);
   return swaps.value <= 1 ? Math.max(1, roundDown(swaps.value * desired)) : 0;
 }

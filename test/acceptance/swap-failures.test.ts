@@ -3,19 +3,15 @@ import { test } from 'node:test';
 import type { Run } from '../../src/actions/run.ts';
 import type { Market } from '../../src/base/market.ts';
 import { type GroupSpec, instances, mixed } from '../../src/cloud/simulated/world.ts';
+import type { PolicySpec } from '../../src/engine/policy.ts';
 import { LENIENT, Site, type SiteOptions, stepsOf } from './swap-site.ts';
 
 const SPOT_TYPES = ['m6i.large', 'm5a.large', 'm7i.large'] as const;
 /** Only three types may come, so that a test can take their capacity away. */
-const FEW: SiteOptions['policies'] = [{ ...LENIENT, instanceTypes: { allow: ['m5.large', ...SPOT_TYPES] } }];
+const FEW: readonly PolicySpec[] = [{ ...LENIENT, instanceTypes: { allow: ['m5.large', ...SPOT_TYPES] } }];
 
 function spot(type: string): Market {
   return { type, zone: 'eu-west-1a', purchaseOption: 'spot' };
-}
-
-/** The markets that the run would try, best first. */
-function order(run: Run): Market[] {
-  return (run.steps[0]?.detail as { order: Market[] }).order;
 }
 
 function attempts(run: Run): readonly string[] {
@@ -49,7 +45,10 @@ test('a market without capacity costs one request, is remembered, and the next b
   assert.equal(run.state, 'succeeded');
   const failed = attempts(run).filter((attempt) => attempt.endsWith('failed'));
   assert.equal(site.cloud.calls.launch, failed.length + 1);
-  assert.deepEqual(Object.keys(site.markets()).sort(), ['m5.large/eu-west-1a/spot', 'm7i.large/eu-west-1a/spot']);
+  assert.deepEqual(Object.keys(site.markets()).sort(), [
+    'm5.large/eu-west-1a/spot',
+    'm7i.large/eu-west-1a/spot',
+  ]);
   assert.deepEqual(site.leftBehind(), []);
 
   const again = await site.ended(await site.order(site.member(1)));
@@ -94,7 +93,8 @@ test('pitfall 23: a spot quota ends the spot candidates at once and says nothing
   assert.equal(run.state, 'succeeded');
   assert.equal(attempts(run).filter((attempt) => attempt.includes('/spot failed')).length, 1);
   const next = await site.ended(await site.order(site.member(1), { urgent: true }));
-  assert.match(attempts(next)[0] ?? '', /spot failed$/, 'the market is not taken for empty');
+  const [first] = attempts(run);
+  assert.equal(attempts(next)[0]?.split(' ')[0], first?.split(' ')[0], 'the market is not taken for empty');
 });
 
 interface Failing {
@@ -159,7 +159,16 @@ for (const { what, fail, reason, options } of FAILING) {
   });
 }
 
-for (const operation of ['tagGroup', 'suspend', 'launch', 'attach', 'protect', 'detach', 'terminate', 'resume'] as const) {
+for (const operation of [
+  'tagGroup',
+  'suspend',
+  'launch',
+  'attach',
+  'protect',
+  'detach',
+  'terminate',
+  'resume',
+] as const) {
   test(`a lost answer of ${operation} causes no second effect`, async () => {
     const { site, old } = await started();
     site.cloud.loseAnswer(operation);
@@ -235,7 +244,9 @@ for (const headStart of [0, 30, 60, 70, 80, 90, 100, 110, 118]) {
 }
 
 test('pitfall 8: a replacement that serves is kept when the group cannot replace the lost instance itself', async () => {
-  const { site, old } = await started({ spec: { instances: [instances('m5.large', 'eu-west-1a', 4, { purchaseOption: 'spot' })] } });
+  const { site, old } = await started({
+    spec: { instances: [instances('m5.large', 'eu-west-1a', 4, { purchaseOption: 'spot' })] },
+  });
   site.cloud.byHand.setCapacity(spot('m5.large'), 0);
   site.cloud.byHand.interrupt(old);
   await site.clock.advance(90_000);

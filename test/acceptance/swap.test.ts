@@ -28,7 +28,7 @@ function shown(run: Run): { market: string; rejected: { code: string } | null }[
 /** swap.md, "Cost in calls", in the order in which the steps make them. */
 const CALLS = [
   ...['tagGroup', 'suspend', 'launch', 'attach', 'protect', 'detach', 'terminate'],
-  ...['protect', 'resume', 'tagGroup'],
+  ...['resume', 'protect', 'tagGroup'],
 ];
 
 const HEALTHY: readonly { name: string; spec: Partial<GroupSpec>; calls: readonly string[] }[] = [
@@ -51,7 +51,7 @@ const HEALTHY: readonly { name: string; spec: Partial<GroupSpec>; calls: readonl
     spec: { max: 4 },
     calls: [
       ...['tagGroup', 'suspend', 'resize', 'launch', 'attach', 'protect', 'detach', 'terminate'],
-      ...['protect', 'resume', 'resize', 'tagGroup'],
+      ...['resume', 'protect', 'resize', 'tagGroup'],
     ],
   },
   {
@@ -59,7 +59,7 @@ const HEALTHY: readonly { name: string; spec: Partial<GroupSpec>; calls: readonl
     spec: { min: 4, max: 4 },
     calls: [
       ...['tagGroup', 'suspend', 'resize', 'launch', 'attach', 'protect', 'detach', 'terminate'],
-      ...['protect', 'resume', 'resize', 'tagGroup'],
+      ...['resume', 'protect', 'resize', 'tagGroup'],
     ],
   },
   {
@@ -176,7 +176,7 @@ interface Refused {
   readonly swap?: Partial<SwapSpec>;
 }
 
-const policy = (limits: Partial<PolicySpec>): SiteOptions['policies'] => [{ ...LENIENT, ...limits }];
+const policy = (limits: Partial<PolicySpec>): readonly PolicySpec[] => [{ ...LENIENT, ...limits }];
 
 const REFUSED: readonly Refused[] = [
   { rule: 'a group being deleted', reason: 'group_deleting', options: { spec: { deleting: true } } },
@@ -279,7 +279,10 @@ for (const { rule, reason, options, swap } of REFUSED) {
 test('a refusal shows the markets that were looked at, each with its reason', async () => {
   const { run } = await swapped({ policies: policy({ instanceTypes: { allow: ['m5.large'] } }) });
   assert.equal(run.error?.reason, 'no_candidate');
-  assert.equal(shown(run).find(({ market }) => market === 'm5.large/eu-west-1a/spot')?.rejected?.code, 'same_market');
+  assert.equal(
+    shown(run).find(({ market }) => market === 'm5.large/eu-west-1a/spot')?.rejected?.code,
+    'same_market',
+  );
 });
 
 test('Coppice never swaps the instance that it runs on', async () => {
@@ -304,7 +307,10 @@ test('auto goes to on-demand while the floor is not met, and to spot once it is'
   assert.equal(onDemand.length, 1);
   await site.ended(await site.order(second, { to: 'auto' }));
   const after = Object.entries(site.markets()).filter(([name]) => name.endsWith('/on-demand'));
-  assert.deepEqual(after.map(([, count]) => count), [1]);
+  assert.deepEqual(
+    after.map(([, count]) => count),
+    [1],
+  );
 });
 
 test('the cooldown counts from the swap before, and only voluntary swaps are bound by it', async () => {
@@ -325,5 +331,8 @@ test('the budget is checked again under the lock: two swaps that were decided to
   await site.process();
   const orders = [await site.order(site.member(0)), await site.order(site.member(1))];
   const runs = [await site.ended(orders[0] ?? ''), await site.ended(orders[1] ?? '')];
-  assert.deepEqual(runs.map((run) => run.error?.reason ?? run.state), ['succeeded', 'policy_budget']);
+  assert.deepEqual(
+    runs.map((run) => run.error?.reason ?? run.state),
+    ['succeeded', 'policy_budget'],
+  );
 });

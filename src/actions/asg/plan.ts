@@ -101,13 +101,14 @@ interface Wanted {
 /** Spot first; on-demand behind it where falling back is allowed. */
 function allCandidates(input: PlanInput, wanted: Wanted): readonly Candidate[] {
   const first = candidatesOf(input, wanted);
-  if (wanted.to === 'on-demand' || !mayFallBack(input)) return first;
+  if (wanted.to === 'on-demand' || !mayFallBack(input, wanted.instance)) return first;
   const fallback = candidatesOf(input, { ...wanted, to: 'on-demand' });
   return [...first, ...fallback];
 }
 
-function mayFallBack({ spec, policy }: PlanInput): boolean {
-  return spec.fallbackToOnDemand ?? policy.swap.fallbackToOnDemand ?? spec.urgent;
+function mayFallBack({ spec, policy, group, view }: PlanInput, instance: InstanceView): boolean {
+  const wanted = spec.fallbackToOnDemand ?? policy.swap.fallbackToOnDemand ?? spec.urgent;
+  return wanted && mixedRefusal(group, mixAfter(view, instance, 'on-demand')) === null;
 }
 
 function candidatesOf(input: PlanInput, { instance, to, original }: Wanted): readonly Candidate[] {

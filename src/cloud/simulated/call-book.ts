@@ -7,7 +7,7 @@ import type { Refusal } from './refusal.ts';
 export type CloudOperation = keyof Cloud;
 
 /** What each method is at AWS; part of the error messages, and what `classify` tells reads and launches by. */
-export const SDK_OPERATIONS: Readonly<Record<CloudOperation, string>> = {
+const SDK_OPERATIONS: Readonly<Record<CloudOperation, string>> = {
   groups: 'DescribeAutoScalingGroups',
   groupInDetail: 'DescribeAutoScalingGroups',
   instances: 'DescribeInstances',

@@ -44,7 +44,8 @@ export function checkHealth(
   instance: SimulatedInstance,
   membership: Membership,
 ): void {
-  if (group.suspended.has('HealthCheck') || isLeaving(membership)) return;
+  // Nobody looks after what is leaving or has been put aside.
+  if (group.suspended.has('HealthCheck') || !countsAsCapacity(membership)) return;
   if (!isFoundUnhealthy(simulation, group, instance, membership)) return;
   membership.healthStatus = 'Unhealthy';
   reconcileSoon(simulation, group);

@@ -10,7 +10,7 @@ import {
 } from './simulation.ts';
 
 /** The tag by which AWS marks the members of a group. */
-export const GROUP_NAME_TAG = 'aws:autoscaling:groupName';
+const GROUP_NAME_TAG = 'aws:autoscaling:groupName';
 
 /** Makes the instance a member, `Pending`, with the group's propagating tags over its own. */
 export function join(group: SimulatedGroup, instance: SimulatedInstance): Membership {

@@ -73,7 +73,8 @@ export interface LaunchFields {
   readonly networkInterfaces: readonly Readonly<Record<string, unknown>>[];
 }
 
-export const IMAGE_X86 = 'ami-0a1b2c3d4e5f60001';
+const IMAGE_X86 = 'ami-0a1b2c3d4e5f60001';
+/** An image for ARM. @internal used by tests */
 export const IMAGE_ARM = 'ami-0a1b2c3d4e5f60002';
 
 /** Images that every simulated cloud knows. */
@@ -82,6 +83,7 @@ export const DEFAULT_IMAGES: Readonly<Record<string, ImageFacts>> = {
   [IMAGE_ARM]: { architecture: 'arm64', virtualization: 'hvm', ena: true, platform: 'Linux/UNIX' },
 };
 
+/** The account of groups that name none. @internal used by tests */
 export const DEFAULT_ACCOUNT = '123456789012';
 const DEFAULT_REGION = 'eu-west-1';
 const DAY_SECONDS = 86_400;
@@ -162,7 +164,7 @@ export function template(
   return { kind: 'template', version: '$Default', ...launchFields(instanceType), ...rest };
 }
 
-/** A launch configuration. */
+/** A launch configuration. @internal used by tests */
 export function configuration(
   instanceType: string,
   rest: Partial<Omit<LaunchFields, 'networkInterfaces'>> = {},
@@ -171,7 +173,7 @@ export function configuration(
   return { kind: 'configuration', ...fields, ...rest };
 }
 
-/** A mixed instances policy over a launch template. */
+/** A mixed instances policy over a launch template. @internal used by tests */
 export function mixed(
   instanceType: string,
   policy: MixedInstances,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LaunchRequest, LaunchSource } from '../../../src/cloud/cloud.ts';
-import { configuration, template } from '../../../src/cloud/simulated/world.ts';
+import { configuration, IMAGE_ARM, template } from '../../../src/cloud/simulated/world.ts';
 import {
   cloudWithWeb,
   fails,
@@ -212,6 +212,16 @@ describe('a launch is refused', () => {
       await assert.rejects(cloud.launch(await request(cloud, rest)), { code });
     });
   }
+
+  test('of an Intel type from an image for ARM, which takes ARM types', async () => {
+    const { cloud } = cloudWithWeb({ launch: template('m7g.large', { imageId: IMAGE_ARM }) });
+    await fails(
+      cloud.launch(await request(cloud)),
+      'market_unavailable',
+      "RunInstances: InvalidParameterValue: The architecture 'x86_64' of the specified instance type does not match the architecture 'arm64' of the specified AMI.",
+    );
+    await cloud.launch(await request(cloud, { market: { ...SPOT, type: 'c7g.large' } }));
+  });
 
   test('where the image has no driver for the network of the type', async () => {
     const { cloud } = cloudWithWeb(

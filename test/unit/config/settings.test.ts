@@ -120,7 +120,7 @@ const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], p
   [
     'a port alone is no address in a file',
     { file: 'http.listen: 8080\n' },
-    /^coppice\.yaml:1:14: http\.listen must be an address/,
+    /^coppice\.yaml:1:1: http\.listen must be an address/,
   ],
   [
     'a number has limits',
@@ -132,7 +132,7 @@ const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], p
   [
     'a duration has a unit',
     { file: 'reload: { pollInterval: 30 }\n' },
-    /^coppice\.yaml:1:25: .* duration such as 30s, from 1s to 1d$/,
+    /^coppice\.yaml:1:11: .* duration such as 30s, from 1s to 1d$/,
   ],
   ['a duration has limits', { flags: { 'reload.pollInterval': '100ms' } }, /from 1s to 1d$/],
   ['a word is one of those known', { flags: { cloud: 'azure' } }, /must be one of aws, simulated$/],
@@ -159,13 +159,13 @@ const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], p
     { file: 'plugins: []\n' },
     /^coppice\.yaml:1:1: there is no setting 'plugins'/,
   ],
-  ['a section is a map', { file: 'http: 5\n' }, /^coppice\.yaml:1:7: http must be a map of settings$/],
+  ['a section is a map', { file: 'http: 5\n' }, /^coppice\.yaml:1:1: http must be a map of settings$/],
   ['a section without content is a slip', { file: 'http:\n' }, /http must be a map of settings$/],
   ['a file is a map', { file: '- http\n' }, /^coppice\.yaml:1:1: the file must be a map of settings$/],
   [
     'nested and dotted are the same setting',
     { file: 'http: { listen: "127.0.0.1:1" }\nhttp.listen: 127.0.0.1:2\n' },
-    /^coppice\.yaml:2:14: http\.listen is given twice/,
+    /^coppice\.yaml:2:1: http\.listen is given twice/,
   ],
   ['a file with a syntax error says where', { file: 'http: [\n' }, /^coppice\.yaml:2:1: this is not YAML/],
   [

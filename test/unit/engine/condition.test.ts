@@ -149,7 +149,7 @@ describe('json-rules-engine', () => {
   it('json-rules-engine gotcha 1: overlapping runs of one engine skip nothing', async () => {
     const condition = compiled({ all: [leaf(COUNT, 'lessThan', 1000), leaf(RATIO, 'lessThan', 0.5)] });
     const runs = Array.from({ length: 5000 }, async (_, index) => {
-      for (let turn = 0; turn < index % 60; turn++) await null;
+      for (let turn = 0; turn < index % 60; turn++) await Promise.resolve();
       const result = await condition.evaluate({ [COUNT]: index, [RATIO]: index % 2 });
       return result.truth === (index < 1000 && index % 2 === 0 ? 'true' : 'false');
     });
@@ -160,7 +160,7 @@ describe('json-rules-engine', () => {
     for (let offset = 0; offset < 80; offset++) {
       const condition = compiled(leaf(COUNT, 'equal', 0));
       const first = condition.evaluate({ [COUNT]: 0 });
-      for (let turn = 0; turn < offset; turn++) await null;
+      for (let turn = 0; turn < offset; turn++) await Promise.resolve();
       assert.equal((await condition.evaluate({ [COUNT]: 0 })).truth, 'true', `begun ${offset} turns later`);
       await first;
     }

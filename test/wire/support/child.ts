@@ -11,6 +11,8 @@ export interface Child {
   output(): string;
   /** Ends it: politely, then by force. Repeating does nothing. */
   stop(): Promise<void>;
+  /** Ends it as a power cut would: no signal handler runs. */
+  kill(): Promise<void>;
 }
 
 export interface ChildOptions {
@@ -60,7 +62,13 @@ export async function startChild({ path, args, env = {}, ready }: ChildOptions):
     await stop();
     throw new Error(`${path} ${args.join(' ')}: did not start; it wrote:\n${output}`, { cause: error });
   }
-  return { output: () => output, stop };
+  const kill = async (): Promise<void> => {
+    if (hasEnded(child)) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  };
+  return { output: () => output, stop, kill };
 }
 
 /** A TCP port of the loopback that was free a moment ago. */

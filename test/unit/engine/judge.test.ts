@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { judge, type SwapProposal } from '../../../src/engine/judge.ts';
+import type { PolicySpec } from '../../../src/engine/policy.ts';
+import type { RefusalReason } from '../../../src/engine/reason.ts';
+import { group, HOUR, instance, limits, MINUTE, NOW, onDemand } from './build.ts';
+
+const TEN = group(Array.from({ length: 10 }, (_, index) => instance(`i-${index}`)));
+const OD = onDemand('i-od');
+const SPOT = instance('i-0');
+const voluntary = (agoMs: number) => ({ at: NOW - agoMs, urgent: false });
+const urgent = (agoMs: number) => ({ at: NOW - agoMs, urgent: true });
+
+function proposal(but: Partial<SwapProposal>, policy: Partial<PolicySpec> = {}): SwapProposal {
+  return {
+    policy: limits(policy),
+    group: TEN,
+    instance: SPOT,
+    to: 'spot',
+    urgent: false,
+    swaps: [],
+    pausedBecause: null,
+    now: NOW,
+    ...but,
+  };
+}
+
+const count = (value: number, perMs = HOUR): Partial<PolicySpec> => ({
+  budgets: [{ swaps: { kind: 'count', value }, perMs }],
+});
+const share = (value: number): Partial<PolicySpec> => ({
+  budgets: [{ swaps: { kind: 'share', value }, perMs: HOUR }],
+});
+const floor = (base: number): Partial<PolicySpec> => ({ onDemand: { base, shareAboveBase: 0 } });
+const unhealthy = (healthy: number) =>
+  group(
+    TEN.instances.map((one, index) =>
+      index < healthy ? one : { ...one, healthStatus: 'Unhealthy' as const },
+    ),
+  );
+
+const VERDICTS: readonly [rule: string, proposal: SwapProposal, reason: RefusalReason | null][] = [
+  ['nothing speaks against a swap without limits', proposal({}), null],
+  ['a paused policy refuses', proposal({}, { paused: true }), 'policy_paused'],
+  ['a person who paused the group refuses', proposal({ pausedBecause: 'incident 7' }), 'policy_paused'],
+  ['a pause binds urgent swaps, too', proposal({ urgent: true }, { paused: true }), 'policy_paused'],
+  [
+    'a pause comes before everything else',
+    proposal({ pausedBecause: 'x', instance: OD }, floor(10)),
+    'policy_paused',
+  ],
+
+  [
+    'on-demand to spot below the floor is refused',
+    proposal({ group: group([OD, SPOT]), instance: OD }, floor(1)),
+    'policy_floor',
+  ],
+  [
+    'also when urgent',
+    proposal({ group: group([OD, SPOT]), instance: OD, urgent: true }, floor(1)),
+    'policy_floor',
+  ],
+  [
+    'on-demand to spot down to the floor is fine',
+    proposal({ group: group([OD, onDemand('b')]), instance: OD }, floor(1)),
+    null,
+  ],
+  [
+    'on-demand to on-demand is fine at the floor',
+    proposal({ group: group([OD, SPOT]), instance: OD, to: 'on-demand' }, floor(1)),
+    null,
+  ],
+  [
+    'a spot instance is fine even below the floor, since the count does not fall',
+    proposal({ group: group([OD, SPOT]), instance: SPOT }, floor(2)),
+    null,
+  ],
+  [
+    'an instance that is leaving holds no place of the floor',
+    proposal(
+      { group: group([OD, onDemand('b', { lifecycleState: 'Terminating' })]), instance: OD },
+      floor(1),
+    ),
+    'policy_floor',
+  ],
+  [
+    'nor does the old one when it is leaving itself',
+    proposal(
+      {
+        group: group([OD, onDemand('b', { lifecycleState: 'Detaching' })]),
+        instance: onDemand('b', { lifecycleState: 'Detaching' }),
+      },
+      floor(2),
+    ),
+    'policy_floor',
+  ],
+  [
+    'a floor that makes no sense refuses',
+    proposal({ group: group([OD, onDemand('b')]), instance: OD }, floor(Number.NaN)),
+    'policy_floor',
+  ],
+
+  [
+    'a swap a moment ago cools the group down',
+    proposal({ swaps: [voluntary(1)] }, { cooldownMs: MINUTE }),
+    'policy_cooldown',
+  ],
+  ['the cooldown ends', proposal({ swaps: [voluntary(MINUTE)] }, { cooldownMs: MINUTE }), null],
+  [
+    'the newest swap counts, in any order',
+    proposal({ swaps: [voluntary(1), voluntary(HOUR)] }, { cooldownMs: MINUTE }),
+    'policy_cooldown',
+  ],
+  ['an urgent swap starts no cooldown', proposal({ swaps: [urgent(1)] }, { cooldownMs: MINUTE }), null],
+  [
+    'the cooldown does not bind an urgent swap',
+    proposal({ swaps: [voluntary(1)], urgent: true }, { cooldownMs: MINUTE }),
+    null,
+  ],
+  [
+    'a swap of the future, by a clock that is ahead, counts',
+    proposal({ swaps: [voluntary(-MINUTE)] }, { cooldownMs: MINUTE }),
+    'policy_cooldown',
+  ],
+  [
+    'a cooldown that is no number refuses',
+    proposal({ swaps: [voluntary(HOUR)] }, { cooldownMs: Number.NaN }),
+    'policy_cooldown',
+  ],
+
+  ['a budget of 2 allows a second swap', proposal({ swaps: [voluntary(1)] }, count(2)), null],
+  ['but no third', proposal({ swaps: [voluntary(1), voluntary(2)] }, count(2)), 'policy_budget'],
+  [
+    'swaps before the window do not count',
+    proposal({ swaps: [voluntary(HOUR), voluntary(HOUR)] }, count(2)),
+    null,
+  ],
+  ['urgent swaps are not counted', proposal({ swaps: [urgent(1), urgent(2), urgent(3)] }, count(2)), null],
+  [
+    'urgent swaps are not bound',
+    proposal({ swaps: [voluntary(1), voluntary(2)], urgent: true }, count(2)),
+    null,
+  ],
+  ['a budget of 0 allows nothing', proposal({}, count(0)), 'policy_budget'],
+  ['10% of ten is one', proposal({ swaps: [voluntary(1)] }, share(0.1)), 'policy_budget'],
+  [
+    '25% of ten is two, rounded down',
+    proposal({ swaps: [voluntary(1), voluntary(2)] }, share(0.25)),
+    'policy_budget',
+  ],
+  ['10% of a small group is one all the same', proposal({ group: group([SPOT]) }, share(0.1)), null],
+  ['0% is none, not one', proposal({}, share(0)), 'policy_budget'],
+  [
+    'the strictest of several holds',
+    proposal(
+      { swaps: [voluntary(1)] },
+      { budgets: [...(count(9).budgets as []), ...(count(1).budgets as [])] },
+    ),
+    'policy_budget',
+  ],
+  ['a budget that is no number allows nothing', proposal({}, count(Number.NaN)), 'policy_budget'],
+  ['a negative budget allows nothing', proposal({}, count(-1)), 'policy_budget'],
+  ['a share above 1 allows nothing', proposal({}, share(1.5)), 'policy_budget'],
+  ['a window that is no number allows nothing', proposal({}, count(5, Number.NaN)), 'policy_budget'],
+  ['a window of 0 allows nothing', proposal({}, count(5, 0)), 'policy_budget'],
+  [
+    'a window longer than what is remembered allows nothing',
+    proposal({}, count(5, 25 * HOUR)),
+    'policy_budget',
+  ],
+
+  ['90% of ten in service is enough', proposal({ group: unhealthy(9) }, { minHealthy: 0.9 }), null],
+  ['8 of ten is not', proposal({ group: unhealthy(8) }, { minHealthy: 0.9 }), 'policy_min_healthy'],
+  [
+    'the share is of desired, not of members',
+    proposal({ group: { ...TEN, desired: 12 } }, { minHealthy: 0.9 }),
+    'policy_min_healthy',
+  ],
+  [
+    '70% of ten is seven, although 0.7 x 10 may be a hair more',
+    proposal({ group: unhealthy(7) }, { minHealthy: 0.7 }),
+    null,
+  ],
+  [
+    'health does not bind an urgent swap',
+    proposal({ group: unhealthy(0), urgent: true }, { minHealthy: 0.9 }),
+    null,
+  ],
+  ['a share that is no number refuses', proposal({}, { minHealthy: Number.NaN }), 'policy_min_healthy'],
+
+  [
+    'a young instance stays',
+    proposal({ instance: instance('i', { launchedAt: NOW - MINUTE }) }, { minInstanceAgeMs: 15 * MINUTE }),
+    'policy_min_age',
+  ],
+  [
+    'an old enough one goes',
+    proposal(
+      { instance: instance('i', { launchedAt: NOW - 15 * MINUTE }) },
+      { minInstanceAgeMs: 15 * MINUTE },
+    ),
+    null,
+  ],
+  [
+    'age does not bind an urgent swap',
+    proposal(
+      { instance: instance('i', { launchedAt: NOW }), urgent: true },
+      { minInstanceAgeMs: 15 * MINUTE },
+    ),
+    null,
+  ],
+  [
+    'a launch time that is no number refuses',
+    proposal({ instance: instance('i', { launchedAt: Number.NaN }) }, { minInstanceAgeMs: MINUTE }),
+    'policy_min_age',
+  ],
+];
+
+describe('judge', () => {
+  for (const [rule, given, reason] of VERDICTS) {
+    it(rule, () => {
+      const refusal = judge(given);
+      assert.equal(refusal?.reason ?? null, reason);
+      if (refusal !== null) assert.doesNotMatch(refusal.detail, /undefined|null/);
+    });
+  }
+
+  it('should say the values that mattered', () => {
+    assert.equal(
+      judge(proposal({ group: unhealthy(8) }, { minHealthy: 0.9 }))?.detail,
+      '8 of 10 instances are in service, and 9 must be',
+    );
+    assert.equal(
+      judge(proposal({ swaps: [voluntary(MINUTE)] }, count(1)))?.detail,
+      '1 voluntary swaps began within 1h, and the budget allows 1',
+    );
+  });
+});
