@@ -2,10 +2,10 @@ import { formatDuration } from '../base/duration.ts';
 import type { BudgetSpec, EffectivePolicy, RelativeRange } from '../engine/policy.ts';
 import type { Cell } from './table.ts';
 
+type Row = readonly [string, Cell];
+
 /** The limits in force as rows for people, in the words of rule files. */
-export function describeLimits(policy: EffectivePolicy): readonly (readonly [string, Cell])[] {
-  const { instanceTypes, swap } = policy;
-  const { runningMs, inServiceMs, releaseMs } = swap.waits;
+export function describeLimits(policy: EffectivePolicy): readonly Row[] {
   return [
     ['  paused', policy.paused],
     ['  onDemand', policy.floors.map(describeFloor).join(', ') || 'no floor'],
@@ -14,20 +14,30 @@ export function describeLimits(policy: EffectivePolicy): readonly (readonly [str
       policy.maxMarketShare === null ? 'no limit' : percent(policy.maxMarketShare),
     ],
     ['  diversity.minMarkets', policy.minMarkets],
-    ['  instanceTypes.allow', instanceTypes.allow.map((globs) => globs.join(' ')).join(' and ') || 'any'],
-    ['  instanceTypes.deny', instanceTypes.deny.join(' ') || 'none'],
-    [
-      '  instanceTypes.architectures',
-      instanceTypes.architectures?.join(' ') ?? 'as the own type of the group',
-    ],
-    ['  instanceTypes.vcpus', range(instanceTypes.vcpus)],
-    ['  instanceTypes.memory', range(instanceTypes.memory)],
-    ['  instanceTypes.burstable', instanceTypes.burstable],
-    ['  instanceTypes.maxPriceRatio', instanceTypes.maxPriceRatio ?? 'no limit'],
-    ['  cooldown', policy.cooldownMs === 0 ? 'none' : formatDuration(policy.cooldownMs)],
+    ...describeTypes(policy.instanceTypes),
+    ['  cooldown', orNone(policy.cooldownMs)],
     ['  budgets', policy.budgets.map(describeBudget).join(', ') || 'unlimited'],
     ['  minHealthy', percent(policy.minHealthy)],
-    ['  minInstanceAge', policy.minInstanceAgeMs === 0 ? 'none' : formatDuration(policy.minInstanceAgeMs)],
+    ['  minInstanceAge', orNone(policy.minInstanceAgeMs)],
+    ...describeSwap(policy.swap),
+  ];
+}
+
+function describeTypes(types: EffectivePolicy['instanceTypes']): readonly Row[] {
+  return [
+    ['  instanceTypes.allow', types.allow.map((globs) => globs.join(' ')).join(' and ') || 'any'],
+    ['  instanceTypes.deny', types.deny.join(' ') || 'none'],
+    ['  instanceTypes.architectures', types.architectures?.join(' ') ?? 'as the own type of the group'],
+    ['  instanceTypes.vcpus', range(types.vcpus)],
+    ['  instanceTypes.memory', range(types.memory)],
+    ['  instanceTypes.burstable', types.burstable],
+    ['  instanceTypes.maxPriceRatio', types.maxPriceRatio ?? 'no limit'],
+  ];
+}
+
+function describeSwap(swap: EffectivePolicy['swap']): readonly Row[] {
+  const { runningMs, inServiceMs, releaseMs } = swap.waits;
+  return [
     ['  swap.headroom', swap.headroom],
     ['  swap.fallbackToOnDemand', swap.fallbackToOnDemand ?? 'for urgent swaps'],
     ['  swap.lifecycleHooks', swap.lifecycleHooks],
@@ -35,6 +45,10 @@ export function describeLimits(policy: EffectivePolicy): readonly (readonly [str
     ['  swap.waits.inService', `${formatDuration(inServiceMs)} above the grace period`],
     ['  swap.waits.release', formatDuration(releaseMs)],
   ];
+}
+
+function orNone(ms: number): string {
+  return ms === 0 ? 'none' : formatDuration(ms);
 }
 
 function describeFloor({ base, shareAboveBase }: EffectivePolicy['floors'][number]): string {

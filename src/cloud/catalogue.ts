@@ -42,8 +42,8 @@ function rows(traits: Traits, facts: readonly Facts[]): readonly CatalogueRow[] 
 
 /**
  * Instance types of the simulated cloud. Attributes are those of DescribeInstanceTypes as of 2026 (by way of moto
- * 5.2.1's dump of it); prices are those of AWS's public price list (us-east-1 as of 2026-01-19, eu-west-1 as of
- * 2026-10 at the latest). Columns: name, vCPUs, memory in MiB, GPUs, local disks in GB, the two prices.
+ * 5.2.1's dump of it). Prices follow AWS's public price list: us-east-1 was checked as of 2026-01-19, in eu-west-1 only
+ * the families m7g, c7g, r7g, m7i and t4g were (2026-10-08); the others there may be off and only order the candidates. Columns: name, vCPUs, memory in MiB, GPUs, local disks in GB, the two prices.
  */
 export const CATALOGUE: readonly CatalogueRow[] = [
   ...rows({ architecture: 'x86_64', ena: 'required', burstable: false, currentGeneration: false }, [

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { assertNever } from '../base/never.ts';
 import { closest, suggestion } from '../engine/suggest.ts';
 import { type Path, valueAt } from './yaml-source.ts';
 
@@ -81,8 +82,14 @@ function describe(issue: z.core.$ZodRawIssue): string {
       return mistake('out-of-range', `must be at most ${issue.maximum}`);
     case 'invalid_union':
       return UNDECIDED;
-    default:
+    case 'invalid_format':
+    case 'not_multiple_of':
+    case 'invalid_key':
+    case 'invalid_element':
+    case 'custom':
       return mistake('wrong-value', 'is not what is expected here');
+    default:
+      return assertNever('issue of a schema', issue);
   }
 }
 

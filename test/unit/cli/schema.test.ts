@@ -21,7 +21,7 @@ async function printed(): Promise<string> {
 /** Every map in the schema that has keys, with where it stands. */
 function maps(node: unknown, path = '#'): readonly (readonly [string, Node])[] {
   if (typeof node !== 'object' || node === null) return [];
-  const own: readonly (readonly [string, Node])[] = 'properties' in node ? [[path, node]] : [];
+  const own: readonly (readonly [string, Node])[] = 'properties' in node ? [[path, node as Node]] : [];
   return [...own, ...Object.entries(node).flatMap(([key, value]) => maps(value, `${path}/${key}`))];
 }
 
