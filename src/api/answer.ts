@@ -1,4 +1,4 @@
-/** The codes of answers that are the API's own; those of failures are added to them. Documented in docs/api.md. */
+/** The codes of answers that are the API's own; those of failures are added to them. Documented in docs/http.md. */
 export const API_ERRORS = {
   ambiguous_group: { status: 409, meaning: 'several groups have the name; say which' },
   groups_unread: { status: 503, meaning: 'the groups have not been read from the cloud yet' },

@@ -7,7 +7,7 @@
  */
 export type Disposition = 'retry' | 'next' | 'reject' | 'done';
 
-/** Every way in which something can fail, with what it means. Documented in docs/failures.md; never reused. */
+/** Every way in which something can fail, with what it means. Documented in docs/reasons.md; never reused. */
 export const FAILURE_CODES = {
   ambiguous: 'the request may have taken effect; only sending the very same request again can tell',
   already_member: 'the instance is in the group already',

@@ -1,19 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { asFailure } from '../base/failure.ts';
-import { checkCommand } from './check.ts';
-import { configCommand } from './config-show.ts';
-import { decisionsCommand } from './decisions.ts';
-import { demoCommand } from './demo.ts';
-import { groupsCommand } from './groups.ts';
 import type { Io } from './io.ts';
-import { pauseCommand, resumeCommand } from './pause.ts';
-import { runsCommand } from './runs.ts';
-import { schemaCommand } from './schema.ts';
-import { sendCommand } from './send.ts';
-import { serveCommand } from './serve.ts';
+import { program } from './program.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -52,34 +43,11 @@ function version(): string {
   return found;
 }
 
-function program(io: Io): Command {
-  const about = { version: version(), rules: join(ROOT, 'demo', 'rules.yaml') };
-  const root = new Command('coppice')
-    .description('Policy-driven rules daemon for AWS Auto Scaling groups.')
-    .version(about.version)
-    .exitOverride()
-    .configureOutput({ writeOut: io.out, writeErr: io.err });
-  const commands = [
-    serveCommand(io, about),
-    demoCommand(io, about),
-    checkCommand(io),
-    schemaCommand(io),
-    groupsCommand(io),
-    decisionsCommand(io),
-    runsCommand(io),
-    sendCommand(io),
-    pauseCommand(io),
-    resumeCommand(io),
-    configCommand(io),
-  ];
-  for (const command of commands) root.addCommand(command);
-  return root;
-}
-
 async function main(): Promise<void> {
   const io = processIo();
   try {
-    await program(io).parseAsync(process.argv);
+    const about = { version: version(), rules: join(ROOT, 'demo', 'rules.yaml') };
+    await program(io, about).parseAsync(process.argv);
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
       // Help and version are thrown, too, with exit code 0; what was wrong has been printed by then.

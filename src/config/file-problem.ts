@@ -1,17 +1,55 @@
+import { LINT_ERRORS, LINT_WARNINGS, type LintCode } from '../engine/problem.ts';
+
+/** What is wrong with a file before the lint can look at it. Closed set, with the lint's; shown in docs/rules.md. */
+export const FILE_ERRORS = {
+  'bad-alert': 'the name of an alert is a glob; use `type` for several',
+  'bad-alias': 'a YAML alias has no anchor, stands inside what it stands for, or its anchor is set twice',
+  'bad-amount': 'an amount is neither a whole number nor a percentage',
+  'bad-budget': 'budgets are neither a list with an entry nor the word `unlimited`',
+  'bad-key': 'a key is not text, or cannot be one',
+  'bad-name': 'a name is not in kebab-case, or too long',
+  'bad-percentage':
+    'a percentage is not from 0 to 100, or is below one percent and so perhaps meant as a share',
+  'duplicate-key': 'a key is given twice',
+  empty: 'a list or a text has nothing in it',
+  'empty-file': 'the file holds nothing',
+  internal: 'a defect of Coppice; please report it',
+  'missing-key': 'a key that must be there is not',
+  'mixed-keys': 'keys that exclude each other stand together',
+  'no-rule-files': 'the path leads to no rule file',
+  'not-found': 'the path leads nowhere',
+  'out-of-range': 'a value is too small or too large',
+  'selects-all': 'the policy would select every group without saying so',
+  'several-documents': 'the file holds a second YAML document',
+  'too-deep': 'values or directories nest too deep',
+  'too-large': 'the file is too large, or stands for too much once its aliases are expanded',
+  'too-many-files': 'there are so many files that the path is probably wrong',
+  'unknown-key': 'there is no such key here',
+  unreadable: 'the file or directory cannot be read',
+  'wrong-type': 'a value is of another kind than the key takes',
+  'wrong-value': 'a value is none of those that the key takes',
+  'yaml-syntax': 'the file is not YAML 1.2',
+} as const;
+
+export type ProblemCode = LintCode | keyof typeof FILE_ERRORS;
+
 /** A mistake in a file, with its place. Line and column count from 1; both are 1 when the whole file is meant. */
 export interface FileProblem {
   readonly file: string;
   readonly line: number;
   readonly column: number;
   readonly severity: 'error' | 'warning';
-  /** Closed set, kebab-case; documented in docs/rules.md. */
-  readonly code: string;
+  readonly code: ProblemCode;
   /** What is wrong and what to do, in one sentence. */
   readonly message: string;
 }
 
 /** Codes of what cannot be read at all, as against what was read and is wrong. */
-export const UNREADABLE_CODES: ReadonlySet<string> = new Set(['not-found', 'no-rule-files', 'unreadable']);
+export const UNREADABLE_CODES: ReadonlySet<ProblemCode> = new Set([
+  'not-found',
+  'no-rule-files',
+  'unreadable',
+]);
 
 /** The problem as people and tools expect it: `file:line:column: severity: message [code]`. */
 export function formatProblem(problem: FileProblem): string {
@@ -20,7 +58,7 @@ export function formatProblem(problem: FileProblem): string {
 }
 
 /** An error about a whole file or path. */
-export function wholeFile(file: string, code: string, message: string): FileProblem {
+export function wholeFile(file: string, code: ProblemCode, message: string): FileProblem {
   return { file, line: 1, column: 1, severity: 'error', code, message };
 }
 
@@ -32,4 +70,8 @@ export function byPlace(a: FileProblem, b: FileProblem): number {
 
 export function isError(problem: FileProblem): boolean {
   return problem.severity === 'error';
+}
+
+export function isProblemCode(text: string): text is ProblemCode {
+  return [LINT_ERRORS, LINT_WARNINGS, FILE_ERRORS].some((table) => Object.hasOwn(table, text));
 }

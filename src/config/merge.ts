@@ -98,25 +98,12 @@ function entryOf(entries: Entries, section: unknown, key: unknown): Entry<unknow
   return entries.conditions.find(({ name }) => name === key);
 }
 
-/** Keys that a spec names otherwise than its file. */
-const WRITTEN: Readonly<Record<string, string>> = {
-  type: 'alert',
-  everyMs: 'every',
-  forMs: 'for',
-  perMs: 'per',
-  cooldownMs: 'cooldown',
-  minInstanceAgeMs: 'minInstanceAge',
-  shareAboveBase: 'percentAboveBase',
-  runningMs: 'running',
-  inServiceMs: 'inService',
-  releaseMs: 'release',
-};
-
 /** A path within a spec as a path within the file, as far as the file has it. */
 function asWritten(steps: Path, data: unknown): Path {
   const [step, ...rest] = steps;
   if (step === undefined || typeof data !== 'object' || data === null) return [];
-  const written = [step, WRITTEN[String(step)] ?? step].find((key) => Object.hasOwn(data, key));
+  // Specs say the unit in the name: `cooldownMs` of `cooldown`.
+  const written = [step, String(step).replace(/Ms$/, '')].find((key) => Object.hasOwn(data, key));
   if (written !== undefined) return [written, ...asWritten(rest, valueAt(data, [written]))];
   // `on` may be a single trigger, which the spec has as a list of one.
   return step === 0 && !Array.isArray(data) ? asWritten(rest, data) : [];

@@ -118,8 +118,9 @@ class RuleReloader implements Reloader {
     this.#stopped = true;
     this.#debounce?.cancel();
     this.#poll?.cancel();
-    await this.#watching?.stop();
+    // The look under way may be moving the watch.
     await Promise.all([this.#running, this.#queued]);
+    await this.#watching?.stop();
   }
 
   #onChange(): void {
@@ -142,8 +143,9 @@ class RuleReloader implements Reloader {
 
   async #look(): Promise<ReloadOutcome> {
     try {
+      // First, so that what changes after the snapshot is seen by the watch that is then in place.
+      if (!this.#stopped) await this.#watching?.refresh();
       const snapshot = await takeSnapshot(this.#deps.paths, this.#deps.fs);
-      await this.#watching?.refresh();
       const known = this.#known(snapshot.hash);
       if (known !== null) return known;
       const loaded = loadSnapshot(snapshot);

@@ -138,7 +138,9 @@ const swap = z
     urgent: z
       .boolean()
       .default(false)
-      .describe('The old instance is going away anyway; budget, cooldown and freeze do not bind.'),
+      .describe(
+        'The old instance is going away anyway; cooldown, budgets, minHealthy and minInstanceAge do not bind.',
+      ),
     headroom: headroom
       .optional()
       .describe('What to do when desired equals the maximum. Default: the policy.'),

@@ -1,14 +1,13 @@
 import { z } from 'zod';
-import { assertNever } from '../base/never.ts';
 import { closest, suggestion } from '../engine/suggest.ts';
+import { isProblemCode, type ProblemCode } from './file-problem.ts';
 import { type Path, valueAt } from './yaml-source.ts';
 
 /** What a schema found wrong in data; `path` leads to the value, or with `at: 'key'` to the key, that is meant. */
 export interface Mistake {
   readonly path: Path;
   readonly at: 'key' | 'value';
-  /** Closed set, kebab-case. */
-  readonly code: string;
+  readonly code: ProblemCode;
   readonly message: string;
 }
 
@@ -16,7 +15,7 @@ export interface Mistake {
  * A text for a schema's `error` option: a code of the closed set, and what the value must do ("must be …").
  * A zod issue carries nothing but text from the schema to whoever reports it, so both travel in one string.
  */
-export function mistake(code: string, predicate: string): string {
+export function mistake(code: ProblemCode, predicate: string): string {
   return `${code}|${predicate}`;
 }
 
@@ -69,31 +68,16 @@ function isMisspelledOf(one: Candidate, all: readonly Candidate[]): boolean {
 
 /** Says what zod's own checks found. Runs where the issue is raised: only there the schema is at hand. */
 function describe(issue: z.core.$ZodRawIssue): string {
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return mistake('unknown-key', knownKeys(issue.inst).join(' '));
-    case 'invalid_type':
-      return describeType(issue.expected, issue.input);
-    case 'invalid_value':
-      return mistake('wrong-value', oneOf(issue.input, issue.values.map(String)));
-    case 'too_small':
-      return describeSmall(issue);
-    case 'too_big':
-      return mistake('out-of-range', `must be at most ${issue.maximum}`);
-    case 'invalid_union':
-      return UNDECIDED;
-    case 'invalid_format':
-    case 'not_multiple_of':
-    case 'invalid_key':
-    case 'invalid_element':
-    case 'custom':
-      return mistake('wrong-value', 'is not what is expected here');
-    default:
-      return assertNever('issue of a schema', issue);
-  }
+  if (issue.code === 'unrecognized_keys') return mistake('unknown-key', knownKeys(issue.inst).join(' '));
+  if (issue.code === 'invalid_type') return describeType(issue.expected, issue.input);
+  if (issue.code === 'invalid_value')
+    return mistake('wrong-value', oneOf(issue.input, issue.values.map(String)));
+  if (issue.code === 'too_small') return describeSmall(issue);
+  if (issue.code === 'too_big') return mistake('out-of-range', `must be at most ${issue.maximum}`);
+  return UNDECIDED;
 }
 
-/** The message of a union without one of its own: its branches say more. */
+/** The message of a check without one of its own; of a union the branches then say more. */
 const UNDECIDED = mistake('wrong-value', 'has a form that is not known here');
 
 function knownKeys(schema: unknown): readonly string[] {
@@ -182,9 +166,10 @@ function unknownKey(map: Path, key: string, known: readonly string[]): Candidate
   return { path: [...map, key], at: 'key', code: 'unknown-key', message, meant: closest(key, known) };
 }
 
-function unpack(message: string): readonly [code: string, predicate: string] {
+function unpack(message: string): readonly [code: ProblemCode, predicate: string] {
   const bar = message.indexOf('|');
-  return [message.slice(0, Math.max(0, bar)), message.slice(bar + 1)];
+  const code = message.slice(0, Math.max(0, bar));
+  return [isProblemCode(code) ? code : 'wrong-value', message.slice(bar + 1)];
 }
 
 /** `cooldown.for must be a duration such as 15m, not '5x'`; the value goes before any advice. */

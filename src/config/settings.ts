@@ -50,7 +50,7 @@ export const SETTINGS = {
     ['./rules'],
     'Rule files: files, directories, globs.',
   ),
-  shadow: setting(flag, false, 'Decides, plans and records, but changes nothing, whatever the rules say.'),
+  shadow: setting(flag, false, 'Decides and records, but changes nothing, whatever the rules say.'),
   cloud: setting(
     choice('aws', 'simulated'),
     'aws',
@@ -59,7 +59,7 @@ export const SETTINGS = {
   'aws.regions': setting(
     list(/^[a-z]{2}(?:-[a-z]+)+-\d$/, 'a list of regions such as eu-west-1'),
     [],
-    'Regions whose groups are looked after; empty means the region that the AWS SDK finds in its environment.',
+    'Regions whose groups are looked after; empty means AWS_REGION, else AWS_DEFAULT_REGION.',
   ),
   'aws.endpoint': setting(endpoint, null, 'Another address for every AWS service, e.g. of a test double.'),
   'state.url': setting(stateUrl, 'sqlite:./coppice.db', 'Where events, decisions and runs are kept.'),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as nodeFs from 'node:fs/promises';
 import { join } from 'node:path';
-import { type FileProblem, wholeFile } from './file-problem.ts';
+import { type FileProblem, type ProblemCode, wholeFile } from './file-problem.ts';
 import { MAX_FILE_BYTES } from './yaml-source.ts';
 
 /** What a snapshot asks of the file system; the real one is `node:fs/promises`. */
@@ -190,7 +190,7 @@ class Reading {
     }
   }
 
-  #refuse(file: string, code: string, message: string): void {
+  #refuse(file: string, code: ProblemCode, message: string): void {
     this.#problems.push(wholeFile(file, code, message));
   }
 

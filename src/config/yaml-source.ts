@@ -13,7 +13,7 @@ import {
   Parser,
   type YAMLMap,
 } from 'yaml';
-import { type FileProblem, wholeFile } from './file-problem.ts';
+import { type FileProblem, type ProblemCode, wholeFile } from './file-problem.ts';
 
 /** Rule files are written by people; 1 MiB is some 20 000 lines. */
 export const MAX_FILE_BYTES = 1_048_576;
@@ -63,7 +63,7 @@ export function readYaml(file: string, text: string): YamlRead {
 }
 
 interface Found {
-  readonly code: string;
+  readonly code: ProblemCode;
   readonly offset: number;
   readonly message: string;
 }
@@ -98,7 +98,7 @@ function compose(text: string, lines: LineCounter): Composed {
 const EMPTY = 'the file is empty; delete it, or write what it is for';
 const SEVERAL = 'a second document (`---`) begins here; write one document a file';
 
-function refused(code: string, offset: number, message: string): { kind: 'refused'; found: Found[] } {
+function refused(code: ProblemCode, offset: number, message: string): { kind: 'refused'; found: Found[] } {
   return { kind: 'refused', found: [{ code, offset, message }] };
 }
 
@@ -123,11 +123,13 @@ function tokenize(
 const TOO_DEEP = `more than ${MAX_NESTING} levels are nested here; nothing needs that many`;
 
 function syntaxProblems(document: Document.Parsed): readonly Found[] {
-  const found = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
-    code: 'yaml-syntax',
-    offset: pos[0],
-    message: `this is not YAML: ${lowerFirst(message.split('\n')[0] ?? '')}`,
-  }));
+  const found = [...document.errors, ...document.warnings].map(
+    ({ pos, message }): Found => ({
+      code: 'yaml-syntax',
+      offset: pos[0],
+      message: `this is not YAML: ${lowerFirst(message.split('\n')[0] ?? '')}`,
+    }),
+  );
   // Under %YAML 1.1 the key `on` would be the value true.
   if (document.directives.yaml.version !== '1.2')
     found.push({
@@ -178,7 +180,7 @@ class Builder {
     return this.found.some(({ code }) => code === 'too-large' || code === 'too-deep');
   }
 
-  #refuse(code: string, offset: number, message: string): void {
+  #refuse(code: ProblemCode, offset: number, message: string): void {
     this.found.push({ code, offset, message });
   }
 
@@ -230,10 +232,7 @@ function leaf(data: unknown, at: number, keyAt: number): Tree {
   return { data, at, keyAt, children: new Map() };
 }
 
-function keyMistake(
-  key: unknown,
-  known: ReadonlyMap<string, Tree>,
-): { code: string; message: string } | null {
+function keyMistake(key: unknown, known: ReadonlyMap<string, Tree>): Pick<Found, 'code' | 'message'> | null {
   if (typeof key !== 'string') return { code: 'bad-key', message: 'a key must be text; put it in quotes' };
   // Libraries down the line take this one for the prototype, or skip it in silence.
   if (key === '__proto__') return { code: 'bad-key', message: "'__proto__' cannot be a key" };

@@ -44,10 +44,15 @@ export function admit(known: Incident | null, event: Event, windowMs: number): A
 }
 
 function admitResolved(known: Incident, event: Event): Admitted {
-  const isAnother =
-    known.status === 'resolved' ? !isAfter(event.time, known.endedAt) : isAfter(known.startsAt, event.endsAt);
-  if (isAnother) return { verdict: 'duplicate', incident: known };
-  return { verdict: 'new', incident: known.status === 'resolved' ? opened(event) : continued(known, event) };
+  if (known.status === 'resolved') {
+    return isAfter(event.time, known.endedAt)
+      ? { verdict: 'new', incident: opened(event) }
+      : { verdict: 'duplicate', incident: known };
+  }
+  const isEarlier = isAfter(known.startsAt, event.endsAt);
+  return isEarlier
+    ? { verdict: 'duplicate', incident: known }
+    : { verdict: 'new', incident: continued(known, event) };
 }
 
 function admitReopening(known: Incident, event: Event, windowMs: number): Admitted {
@@ -74,9 +79,14 @@ function opened(event: Event): Incident {
   return {
     status: event.status,
     startsAt: event.time,
-    endedAt: event.status === 'resolved' ? (event.endsAt ?? event.receivedAt) : null,
+    endedAt: event.status === 'resolved' ? endOf(event) : null,
     admittedAt: event.receivedAt,
   };
+}
+
+/** Never before the start: an end that is would make every resend of it look like the end of a later incident. */
+function endOf({ endsAt, receivedAt, time }: Event): number {
+  return Math.max(endsAt ?? receivedAt, time ?? Number.NEGATIVE_INFINITY);
 }
 
 function continued(known: Incident, event: Event): Incident {

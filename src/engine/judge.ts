@@ -87,7 +87,7 @@ function overBudget({ policy, group, swaps, now }: SwapProposal): string | null 
     const used = voluntary(swaps).filter(({ at }) => !(at <= now - budget.perMs)).length;
     const allowed = allowance(budget, group.desired);
     if (used >= allowed) {
-      return `${used} voluntary swaps began within ${formatDuration(budget.perMs)}, and the budget allows ${allowed}`;
+      return `voluntary swaps begun within ${formatDuration(budget.perMs)}: ${used}; the budget allows ${allowed}`;
     }
   }
   return null;

@@ -1,12 +1,12 @@
 import { SWAPS_REMEMBERED_MS } from './memory.ts';
 import type { BudgetSpec, PolicySpec, RelativeRange } from './policy.ts';
-import type { Problem } from './problem.ts';
+import type { LintError, Problem } from './problem.ts';
 
 /** One value of a policy and what must hold of it. */
 interface Demand {
   /** Below the policy. */
   readonly path: readonly (string | number)[];
-  readonly code: string;
+  readonly code: LintError;
   readonly met: boolean;
   readonly message: string;
 }
@@ -39,12 +39,14 @@ function selectionDemands({ groups }: PolicySpec): readonly Demand[] {
       met: !empty && !none,
       message: 'the policy selects no group; to select all of them write names: ["*"]',
     },
-    ...(accounts ?? []).map((account, index) => ({
-      path: ['groups', 'accounts', index],
-      code: 'bad-account',
-      met: /^\d{12}$/.test(account),
-      message: `"${account}" is not an account: twelve digits, in quotes`,
-    })),
+    ...(accounts ?? []).map(
+      (account, index): Demand => ({
+        path: ['groups', 'accounts', index],
+        code: 'bad-account',
+        met: /^\d{12}$/.test(account),
+        message: `"${account}" is not an account: twelve digits, in quotes`,
+      }),
+    ),
   ];
 }
 

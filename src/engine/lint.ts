@@ -5,7 +5,7 @@ import { policyProblems } from './lint-policies.ts';
 import { type Matcher, parseMatcher } from './matcher.ts';
 import type { PolicySpec } from './policy.ts';
 import { canBeTrue } from './possibility.ts';
-import type { Problem } from './problem.ts';
+import type { LintError, LintWarning, Problem } from './problem.ts';
 import type { CooldownScope, RuleSpec, TriggerSpec } from './rule.ts';
 import { INTERNAL_TYPE_PREFIX, SCHEDULE_LABELS } from './schedule.ts';
 
@@ -178,10 +178,10 @@ function duplicateNames(
   });
 }
 
-function error(code: string, message: string, path: Path): Problem {
+function error(code: LintError, message: string, path: Path): Problem {
   return { severity: 'error', code, message, path };
 }
 
-function warning(code: string, message: string, path: Path): Problem {
+function warning(code: LintWarning, message: string, path: Path): Problem {
   return { severity: 'warning', code, message, path };
 }

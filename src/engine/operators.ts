@@ -1,6 +1,7 @@
 import type { FactType } from './fact.ts';
 import { describeFact, FACT_FAMILIES, FACTS } from './facts.ts';
 import { compileGlob, compileRegex, type TextTest } from './matcher.ts';
+import type { LintError } from './problem.ts';
 import type { ConditionValue, Scalar } from './rule.ts';
 import { closest, suggestion } from './suggest.ts';
 
@@ -104,7 +105,7 @@ export interface Comparison {
 
 /** What is wrong with a comparison, and in which of its keys. */
 export interface ComparisonProblem {
-  readonly code: 'unknown-fact' | 'unknown-operator' | 'bad-operator' | 'bad-value' | 'bad-pattern';
+  readonly code: LintError;
   readonly key: 'fact' | 'operator' | 'value';
   readonly message: string;
 }

@@ -116,7 +116,7 @@ test('a group that is deleted during the swap leaves no instance of ours running
 });
 
 test('what an earlier swap could not give back is given back by the next one', async () => {
-  const { site, id } = await until('terminate', { spec: { max: 4 } });
+  const { site, id } = await until('detach', { spec: { max: 4 } });
   site.cloud.failNext('resume', denied);
   const failed = await site.ended(id);
   assert.deepEqual([failed.state, failed.error?.reason], ['failed', 'denied']);
@@ -128,7 +128,7 @@ test('what an earlier swap could not give back is given back by the next one', a
 });
 
 test('what an earlier swap could not give back is given back even when the next one is rolled back', async () => {
-  const { site, id } = await until('terminate', { spec: { max: 4 } });
+  const { site, id } = await until('detach', { spec: { max: 4 } });
   site.cloud.failNext('resize', denied);
   assert.equal((await site.ended(id)).state, 'failed');
   assert.equal(site.web().max, 5);

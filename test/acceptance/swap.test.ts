@@ -28,7 +28,7 @@ function shown(run: Run): { market: string; rejected: { code: string } | null }[
 /** swap.md, "Cost in calls", in the order in which the steps make them. */
 const CALLS = [
   ...['tagGroup', 'suspend', 'launch', 'attach', 'protect', 'detach', 'terminate'],
-  ...['resume', 'protect', 'tagGroup'],
+  ...['protect', 'resume', 'tagGroup'],
 ];
 
 const HEALTHY: readonly { name: string; spec: Partial<GroupSpec>; calls: readonly string[] }[] = [
@@ -51,7 +51,7 @@ const HEALTHY: readonly { name: string; spec: Partial<GroupSpec>; calls: readonl
     spec: { max: 4 },
     calls: [
       ...['tagGroup', 'suspend', 'resize', 'launch', 'attach', 'protect', 'detach', 'terminate'],
-      ...['resume', 'protect', 'resize', 'tagGroup'],
+      ...['protect', 'resume', 'resize', 'tagGroup'],
     ],
   },
   {
@@ -59,7 +59,7 @@ const HEALTHY: readonly { name: string; spec: Partial<GroupSpec>; calls: readonl
     spec: { min: 4, max: 4 },
     calls: [
       ...['tagGroup', 'suspend', 'resize', 'launch', 'attach', 'protect', 'detach', 'terminate'],
-      ...['resume', 'protect', 'resize', 'tagGroup'],
+      ...['protect', 'resume', 'resize', 'tagGroup'],
     ],
   },
   {

@@ -782,6 +782,12 @@ function lists(get: Get): void {
     assert.deepEqual((await get().decisions({ limit: 10 })).items, five.toReversed());
   });
 
+  it('pages stay whole when the clock was set back between two decisions', async () => {
+    const times = [5, 9, 1, 7, 3];
+    await settleAll(times.map((at, i) => decision(i + 1, { at: START + at })));
+    assert.equal(ids(await pages((cursor) => get().decisions({ limit: 2, ...cursor }))), '2 4 1 5 3');
+  });
+
   it('the last page says so, even when it is full', async () => {
     await settleAll(five);
     assert.equal((await get().decisions({ limit: 5 })).next, null);

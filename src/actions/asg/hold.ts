@@ -1,8 +1,9 @@
-import { Failure } from '../../base/failure.ts';
+import { asFailure, Failure } from '../../base/failure.ts';
 import { groupKey } from '../../base/group-name.ts';
 import { marketName } from '../../base/market.ts';
 import type { GroupDetail } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
+import { type HoldMark, markOn, markText } from './hold-mark.ts';
 import { groupIfAny, memberOf } from './membership.ts';
 import { lowerDesired } from './surplus.ts';
 import type { Held, SwapContext, SwapDetails } from './swap-details.ts';
@@ -20,6 +21,8 @@ export const hold: Step<SwapDetails> = {
   async perform(context): Promise<StepOutcome> {
     const { cloud, run } = context;
     const group = await cloud.groupInDetail(run.group);
+    const mark = markOn(group);
+    if (mark !== null && mark.run !== run.id) return await clear(context, group, mark);
     const held = heldSoFar(context) ?? (await decideHold(context, group));
     if (held === null) {
       const message = `desired ${group.desired} and maximum ${group.max}`;
@@ -31,16 +34,16 @@ export const hold: Step<SwapDetails> = {
   },
   async undo(context) {
     const group = await groupIfAny(context);
-    if (group === null) return { kind: 'undone' };
-    await resume(context, group);
-    await restoreMax(context, group);
+    const held = heldSoFar(context);
+    if (group === null || held === null) return { kind: 'undone' };
+    await restore(context, group, { run: context.run.id, held });
     return { kind: 'undone' };
   },
 };
 
 /**
  * Gives back what was held, and what nobody lowered of desired. Always runs, also after a failure that could not be undone
- * any more. The protection ends after desired is right, so that the group never chooses the replacement.
+ * any more.
  */
 export const giveBack: Step<SwapDetails> = {
   name: 'give-back',
@@ -48,17 +51,27 @@ export const giveBack: Step<SwapDetails> = {
   async perform(context): Promise<StepOutcome> {
     const group = await groupIfAny(context);
     if (group === null) return { kind: 'done', detail: { groupGone: true } };
-    const resumed = await resume(context, group);
-    if (!context.detail('release-old').lowered && (await lowerDesired(context, group)))
-      return { kind: 'wait', for: 'the group to be at its size' };
-    await unprotect(context, group);
-    return { kind: 'done', detail: { resumed, ...(await restoreMax(context, group)) } };
+    const mark = { run: context.run.id, held: context.detail('hold') };
+    await inAnyCase(
+      () => standDown(context, group),
+      () => restore(context, group, mark),
+    );
+    return { kind: 'done', detail: {} };
   },
 };
 
 function heldSoFar(context: SwapContext): Held | null {
   const { suspended, max } = context.soFar('hold');
   return suspended === undefined || max === undefined ? null : { suspended, max };
+}
+
+/**
+ * Gives back what an earlier swap of the group could not: taken for what a person has set, it would stay for ever once its
+ * mark is written over.
+ */
+async function clear(context: SwapContext, group: GroupDetail, mark: HoldMark): Promise<StepOutcome> {
+  await restore(context, group, mark);
+  return { kind: 'wait', for: `the hold of ${mark.run} to be given back` };
 }
 
 /** Null when there is no room and none may be made. Here the swap begins to count for cooldowns and budgets. */
@@ -78,49 +91,49 @@ async function decideHold(context: SwapContext, group: GroupDetail): Promise<Hel
 /** The mark goes first: from then on a process without the store knows what to give back. */
 async function take(context: SwapContext, group: GroupDetail, held: Held): Promise<void> {
   const { cloud, run } = context;
-  const mark = markOf(run.id, held);
-  if (markOn(group) !== mark) await cloud.tagGroup(run.group, HOLD_TAG, mark);
+  if (markOn(group) === null) await cloud.tagGroup(run.group, HOLD_TAG, markText({ run: run.id, held }));
   const missing = held.suspended.filter((process) => !group.suspendedProcesses.includes(process));
   if (missing.length > 0) await cloud.suspend(run.group, missing);
   if (held.max !== null && group.max === held.max.from) await cloud.resize(run.group, { max: held.max.to });
 }
 
-/** At most 256 characters, AWS' limit for a tag's value. */
-function markOf(runId: string, held: Held): string {
-  return JSON.stringify({ run: runId, suspended: held.suspended, max: held.max });
+/** The protection ends once desired is right: until then the group might choose the replacement. */
+async function standDown(context: SwapContext, group: GroupDetail): Promise<void> {
+  if (!context.detail('release-old').lowered && (await lowerDesired(context, group))) {
+    throw new Failure('group_changed', 'retry', 'the group has to be seen at its size');
+  }
+  await unprotect(context, group);
 }
 
-function markOn(group: GroupDetail): string | null {
-  return group.tags.find((tag) => tag.key === HOLD_TAG)?.value ?? null;
+/** The mark goes last, and only when nothing is left to give back: a crash, or a refusal, in between loses nothing. */
+async function restore(context: SwapContext, group: GroupDetail, mark: HoldMark): Promise<void> {
+  const { cloud, run } = context;
+  await inAnyCase(
+    () => resume(context, group, mark.held),
+    () => restoreMax(context, group, mark.held),
+  );
+  if (markOn(group)?.run === mark.run) await cloud.tagGroup(run.group, HOLD_TAG, null);
 }
 
-/** Processes are resumed first: nothing else that has to wait shall keep them suspended (pitfall 10). */
-async function resume(context: SwapContext, group: GroupDetail): Promise<readonly string[]> {
-  const { suspended = [] } = heldSoFar(context) ?? {};
+async function resume(context: SwapContext, group: GroupDetail, { suspended }: Held): Promise<void> {
   const ours = suspended.filter((process) => group.suspendedProcesses.includes(process));
   if (ours.length > 0) await context.cloud.resume(context.run.group, ours);
-  return ours;
 }
 
 /**
- * Lowers the maximum, if it still is what it was raised to: what a person changed meanwhile stays. The mark goes last, so
- * that a crash in between loses nothing.
+ * Lowers the maximum, if it still is what it was raised to: what a person changed meanwhile stays. AWS lowers desired with
+ * it, that is, it would terminate an instance: so wait until there is room.
  */
-async function restoreMax(context: SwapContext, group: GroupDetail): Promise<object> {
-  const { cloud, run } = context;
-  const held = heldSoFar(context);
-  if (held === null) return {};
-  if (held.max !== null && group.max === held.max.to) await lowerMax(context, group, held.max.from);
-  if (markOn(group) === markOf(run.id, held)) await cloud.tagGroup(run.group, HOLD_TAG, null);
-  return { max: held.max?.from ?? null };
-}
-
-/** AWS lowers desired together with the maximum, that is, it would terminate an instance: so wait until there is room. */
-async function lowerMax(context: SwapContext, group: GroupDetail, max: number): Promise<void> {
-  if (group.desired > max) {
-    throw new Failure('group_changed', 'retry', `desired ${group.desired} is above the old maximum ${max}`);
+async function restoreMax(context: SwapContext, group: GroupDetail, { max }: Held): Promise<void> {
+  if (max === null || group.max !== max.to) return;
+  if (group.desired > max.from) {
+    throw new Failure(
+      'group_changed',
+      'retry',
+      `desired ${group.desired} is above the old maximum ${max.from}`,
+    );
   }
-  await context.cloud.resize(context.run.group, { max });
+  await context.cloud.resize(context.run.group, { max: max.from });
 }
 
 /** Ends the protection that the new instance had for the window. AWS refuses to, and need not, once it is leaving. */
@@ -130,4 +143,11 @@ async function unprotect(context: SwapContext, group: GroupDetail): Promise<void
   const member = memberOf(group, instanceId);
   if (member?.lifecycleState === 'InService' && member.protectedFromScaleIn)
     await context.cloud.protect(context.run.group, instanceId, false);
+}
+
+/** Does every part, whatever becomes of the others; then fails as the first that failed. */
+async function inAnyCase(...parts: readonly (() => Promise<void>)[]): Promise<void> {
+  let first: Failure | null = null;
+  for (const part of parts) await part().catch((thrown: unknown) => (first ??= asFailure(thrown)));
+  if (first !== null) throw first;
 }

@@ -30,7 +30,8 @@ export function launchRequest(
     subnet: plan.subnet,
     placementGroup: plan.placementGroup,
     tags: {
-      ...plan.tags,
+      // CloudFormation's own tags propagate, but nobody else may set them (InvalidTagKey.Malformed).
+      ...Object.fromEntries(Object.entries(plan.tags).filter(([key]) => !key.startsWith('aws:'))),
       [RUN_TAG]: run.id,
       [GROUP_TAG]: groupKey(run.group),
       [REPLACES_TAG]: plan.old.instanceId,

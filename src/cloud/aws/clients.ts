@@ -1,5 +1,6 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 
 import { Failure } from '../../base/failure.ts';
@@ -14,6 +15,7 @@ export interface RegionClients {
     readonly autoScaling: AutoScalingClient;
     readonly ec2: EC2Client;
     readonly balancing: ElasticLoadBalancingV2Client;
+    readonly classicBalancing: ElasticLoadBalancingClient;
   };
   readonly writes: { readonly autoScaling: AutoScalingClient; readonly ec2: EC2Client };
   /** The last Auto Scaling read went to another host than the SDK's own rules name for the region. */
@@ -46,7 +48,7 @@ export interface Clients {
 const CONNECT_MS = 5_000;
 /** EC2's slowest answers (RunInstances, the type catalogue) take some seconds. */
 const REQUEST_MS = 30_000;
-/** The SDK's default, written out: the environment's AWS_MAX_ATTEMPTS must not reach the writes' clients. */
+/** The SDK's default. Written out here, as for writes, so that AWS_MAX_ATTEMPTS of the environment changes neither. */
 const READ_ATTEMPTS = 3;
 
 const RETRYING = { maxAttempts: READ_ATTEMPTS, retryMode: 'standard' };
@@ -81,6 +83,7 @@ function regionClients(region: string, options: ClientOptions): RegionClients {
       autoScaling,
       ec2: new EC2Client({ ...common, ...RETRYING }),
       balancing: new ElasticLoadBalancingV2Client({ ...common, ...RETRYING }),
+      classicBalancing: new ElasticLoadBalancingClient({ ...common, ...RETRYING }),
     },
     writes: {
       autoScaling: new AutoScalingClient({ ...common, ...ONCE }),
@@ -93,7 +96,7 @@ function regionClients(region: string, options: ClientOptions): RegionClients {
   return { region, ...clients, customEndpoint: hostWatch(autoScaling, region) };
 }
 
-type AnyClient = AutoScalingClient | EC2Client | ElasticLoadBalancingV2Client;
+type AnyClient = AutoScalingClient | EC2Client | ElasticLoadBalancingClient | ElasticLoadBalancingV2Client;
 
 /** Sits inside the SDK's retries, so that an attempt which the SDK repeats with success is seen all the same. */
 function observe({ middlewareStack }: AnyClient, onFailedAttempt: (attempt: Attempt) => void): void {

@@ -1,34 +1,36 @@
+import { DescribeInstanceHealthCommand } from '@aws-sdk/client-elastic-load-balancing';
 import {
   DescribeTargetHealthCommand,
   type TargetHealthDescription,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 
-import { Failure } from '../../base/failure.ts';
 import type { Cloud, TargetHealth } from '../cloud.ts';
 import type { Clients } from './clients.ts';
 import type { Requests } from './requests.ts';
 
-/**
- * Reads the health of an instance behind the group's load balancers. Classic load balancers have an API (and an SDK
- * package) of their own, which this adapter does not have: a group with one is refused, since to take it for healthy
- * could take capacity out of service.
- */
+/** Reads the health of an instance behind the group's target groups and classic load balancers, each with an API of its own. */
 export function targetHealthReads(clients: Clients, requests: Requests): Pick<Cloud, 'targetHealth'> {
-  const read = async (region: string, target: string, instanceId: string): Promise<TargetHealth> => {
+  const inTargetGroup = async (region: string, target: string, instanceId: string): Promise<TargetHealth> => {
     const input = { TargetGroupArn: target, Targets: [{ Id: instanceId }] };
     const { TargetHealthDescriptions } = await requests.read('DescribeTargetHealth', () =>
       clients.of(region).reads.balancing.send(new DescribeTargetHealthCommand(input)),
     );
     return overall(target, TargetHealthDescriptions ?? []);
   };
+  const inClassic = async (region: string, target: string, instanceId: string): Promise<TargetHealth> => {
+    const input = { LoadBalancerName: target, Instances: [{ InstanceId: instanceId }] };
+    const { InstanceStates } = await requests.read('DescribeInstanceHealth', () =>
+      clients.of(region).reads.classicBalancing.send(new DescribeInstanceHealthCommand(input)),
+    );
+    const [state] = InstanceStates ?? [];
+    return { target, healthy: state?.State === 'InService', reason: state?.Description ?? null };
+  };
   return {
-    async targetHealth({ group, targetGroups, loadBalancers }, instanceId) {
-      if (loadBalancers.length > 0) {
-        const message = `the health behind classic load balancer ${loadBalancers[0]} cannot be read`;
-        throw new Failure('invalid_request', 'reject', message);
-      }
-      return Promise.all(targetGroups.map((target) => read(group.region, target, instanceId)));
-    },
+    targetHealth: ({ group: { region }, targetGroups, loadBalancers }, instanceId) =>
+      Promise.all([
+        ...targetGroups.map((target) => inTargetGroup(region, target, instanceId)),
+        ...loadBalancers.map((target) => inClassic(region, target, instanceId)),
+      ]),
   };
 }
 

@@ -224,6 +224,7 @@ test('variables that Kubernetes or the client uses are left alone', () => {
     COPPICE_SERVICE_HOST: '10.0.0.1',
     COPPICE_HTTP_PORT: 'tcp://10.0.0.1:8080',
     COPPICE_RULES_SERVICE_PORT: '80',
+    COPPICE_HTTP_LISTEN_PORT: 'tcp://10.0.0.1:8080',
     COPPICE_SERVER: 'http://localhost:8080',
     HTTP_LISTEN: 'x',
   };

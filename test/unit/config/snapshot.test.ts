@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as nodeFs from 'node:fs/promises';
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import test from 'node:test';
 import { formatProblem } from '../../../src/config/file-problem.ts';
@@ -143,6 +143,16 @@ test('a ConfigMap is read once, under the names that users see', async (context)
   ]);
 });
 
+test('a file of a ConfigMap counts before the kubelet has made the link to it', async (context) => {
+  const directory = await temporaryDirectory(context);
+  await publish(directory, '..2026_01', { 'a.yaml': 'a', 'b.yaml': 'b' });
+  await rm(join(directory, 'b.yaml'));
+  assert.deepEqual(filesOf(directory, await takeSnapshot([directory])), [
+    ['a.yaml', 'a'],
+    ['b.yaml', 'b'],
+  ]);
+});
+
 test('a link that a replaced ConfigMap has left over is no rule file', async (context) => {
   const directory = await temporaryDirectory(context);
   await publish(directory, '..2026_01', { 'a.yaml': 'a', 'old.yaml': 'x' });
@@ -209,4 +219,17 @@ test('the hash tells contents and names apart, and nothing else', async (context
   assert.equal(await hash(), before);
   await rename(join(directory, 'b.yaml'), join(directory, 'c.yaml'));
   assert.notEqual(await hash(), before);
+});
+
+test('two files never have the hash of one whose text runs on into the name of the other', async (context) => {
+  const [one, two] = [await temporaryDirectory(context), await temporaryDirectory(context)];
+  const before = process.cwd();
+  context.after(() => process.chdir(before));
+  await fill(one, { 'a.yaml': 'x', 'b.yaml': 'y' });
+  await fill(two, { 'a.yaml': 'xb.yamly' });
+  process.chdir(one);
+  const { hash } = await takeSnapshot(['a.yaml', 'b.yaml']);
+  process.chdir(two);
+  assert.notEqual((await takeSnapshot(['a.yaml'])).hash, hash);
+  process.chdir(before);
 });

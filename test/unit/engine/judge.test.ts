@@ -232,7 +232,7 @@ describe('judge', () => {
     );
     assert.equal(
       judge(proposal({ swaps: [voluntary(MINUTE)] }, count(1)))?.detail,
-      '1 voluntary swaps began within 1h, and the budget allows 1',
+      'voluntary swaps begun within 1h: 1; the budget allows 1',
     );
   });
 });

@@ -72,6 +72,16 @@ describe('group commit', () => {
   });
 });
 
+describe('an inbox that holds more than its limit, since the limit was lowered', () => {
+  it('still recognises duplicates, and takes nothing new', async () => {
+    const { inbox, database } = site();
+    await inbox.append(events(0, 5));
+    const small = new GroupCommitInbox(database, { depth: 5 }, { dedupWindowMs: 60_000, inboxLimit: 3 });
+    assert.deepEqual(await small.append(events(0, 2)), ['duplicate', 'duplicate']);
+    await assert.rejects(small.append(events(4, 2)), { code: 'inbox_full' });
+  });
+});
+
 describe('a full disk', () => {
   /** Lets the file grow by so many pages only; 0 lets it grow freely again. */
   const limitGrowth = ({ connection }: Database, pages: number): void => {

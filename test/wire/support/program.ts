@@ -10,10 +10,10 @@ const PROGRAMS = {
 export type ProgramName = keyof typeof PROGRAMS;
 
 /** Where a program is, or why it cannot be used. */
-export type Program = { readonly path: string } | { readonly missing: string };
+type Program = { readonly path: string } | { readonly missing: string };
 
 /** Looks a program up in PATH. */
-export function program(name: ProgramName): Program {
+function program(name: ProgramName): Program {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const path = folders.map((folder) => join(folder, name)).find(isExecutable);
   return path === undefined ? { missing: `${name} is not installed (${PROGRAMS[name]})` } : { path };

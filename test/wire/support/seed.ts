@@ -35,8 +35,7 @@ export interface Seed {
 
 const REGION = 'us-east-1';
 const ZONES = ['us-east-1a', 'us-east-1b'];
-/** In use on the machines below, so that a test can tell a kept field from a lost one. */
-export const SEED_TYPE = 'm5.large';
+const SEED_TYPE = 'm5.large';
 
 /** Makes a network to put groups in. */
 export async function seedMoto(moto: Moto): Promise<Seed> {

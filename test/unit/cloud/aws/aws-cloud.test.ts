@@ -207,11 +207,31 @@ test('a region that is not configured, a role and no region at all are refused',
   });
 });
 
-test('a group behind a classic load balancer is refused, its health cannot be read', async (context) => {
-  const { cloud } = await world(context, describeGroup(refreshes('Successful')));
-  const detail = { ...(await cloud.groupInDetail(GROUP)), loadBalancers: ['classic'] };
-  await assert.rejects(cloud.targetHealth(detail, 'i-1'), { code: 'invalid_request' });
-});
+function classicHealth(state: string): FakeAnswer {
+  const member = `<member><InstanceId>i-1</InstanceId><State>${state}</State><Description>N/A</Description></member>`;
+  return {
+    status: 200,
+    body: `<DescribeInstanceHealthResponse><DescribeInstanceHealthResult><InstanceStates>${member}</InstanceStates></DescribeInstanceHealthResult></DescribeInstanceHealthResponse>`,
+  };
+}
+
+for (const [state, healthy] of [
+  ['InService', true],
+  ['OutOfService', false],
+  ['Unknown', false],
+] as const) {
+  test(`behind a classic load balancer, ${state} ${healthy ? 'serves' : 'does not serve'}`, async (context) => {
+    const { cloud } = await world(context, (operation) =>
+      operation === 'DescribeInstanceHealth'
+        ? classicHealth(state)
+        : describeGroup(refreshes('Successful'))(operation),
+    );
+    const detail = { ...(await cloud.groupInDetail(GROUP)), loadBalancers: ['classic'] };
+    assert.deepEqual(await cloud.targetHealth(detail, 'i-1'), [
+      { target: 'classic', healthy, reason: 'N/A' },
+    ]);
+  });
+}
 
 function targetHealth(state: string, reason: string): FakeAnswer {
   const health = `<TargetHealth><State>${state}</State><Reason>${reason}</Reason></TargetHealth>`;
@@ -242,3 +262,11 @@ for (const [state, reason, healthy] of [
     assert.equal(target?.healthy, healthy);
   });
 }
+
+test('a target group that does not know the instance is not taken for healthy', async (context) => {
+  const { cloud } = await world(context, describeGroup(refreshes('Successful')));
+  const detail = { ...(await cloud.groupInDetail(GROUP)), targetGroups: ['arn:tg'] };
+  assert.deepEqual(await cloud.targetHealth(detail, 'i-1'), [
+    { target: 'arn:tg', healthy: false, reason: null },
+  ]);
+});

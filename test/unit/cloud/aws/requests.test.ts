@@ -31,8 +31,12 @@ const CLASSIFIED: readonly {
 }[] = [
   {
     rule: "a declared error is known by its wire code, not by its shape's name",
-    operation: 'AttachInstances',
-    error: sdkError({ name: 'ResourceContentionFault', Code: 'ResourceContention', status: 500 }),
+    operation: 'TerminateInstanceInAutoScalingGroup',
+    error: sdkError({
+      name: 'ScalingActivityInProgressFault',
+      Code: 'ScalingActivityInProgress',
+      status: 400,
+    }),
     code: 'unavailable',
     disposition: 'retry',
   },

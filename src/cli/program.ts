@@ -1,0 +1,36 @@
+import { Command } from 'commander';
+import { checkCommand } from './check.ts';
+import { configCommand } from './config-show.ts';
+import { decisionsCommand } from './decisions.ts';
+import { demoCommand } from './demo.ts';
+import { groupsCommand } from './groups.ts';
+import type { Io } from './io.ts';
+import { pauseCommand, resumeCommand } from './pause.ts';
+import { runsCommand } from './runs.ts';
+import { schemaCommand } from './schema.ts';
+import { sendCommand } from './send.ts';
+import { serveCommand } from './serve.ts';
+
+/** `coppice` with every command; docs/cli.md is made from it. `rules` is the file of the demo's rules. */
+export function program(io: Io, about: { readonly version: string; readonly rules: string }): Command {
+  const root = new Command('coppice')
+    .description('Policy-driven rules daemon for AWS Auto Scaling groups.')
+    .version(about.version)
+    .exitOverride()
+    .configureOutput({ writeOut: io.out, writeErr: io.err });
+  const commands = [
+    serveCommand(io, about),
+    demoCommand(io, about),
+    checkCommand(io),
+    schemaCommand(io),
+    groupsCommand(io),
+    decisionsCommand(io),
+    runsCommand(io),
+    sendCommand(io),
+    pauseCommand(io),
+    resumeCommand(io),
+    configCommand(io),
+  ];
+  for (const command of commands) root.addCommand(command);
+  return root;
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Run } from '../../src/actions/run.ts';
+import type { SwapSpec } from '../../src/engine/rule.ts';
+import { Fuse, type Loss } from './swap-fuse.ts';
+import { Site, type SiteOptions, stepsOf } from './swap-site.ts';
+
+interface Scenario {
+  readonly name: string;
+  readonly options: SiteOptions;
+  readonly swap?: Partial<SwapSpec>;
+  /** What happens to the cloud before the swap is ordered, or every second while it goes on. */
+  readonly before?: (site: Site) => void;
+  readonly meanwhile?: (site: Site) => void;
+  /** How long nobody is there after the loss. */
+  readonly downMs?: number;
+  readonly ends: Run['state'];
+}
+
+const breakOurs = (site: Site): void => {
+  const ours = site
+    .web()
+    .members.find(({ instanceId }) =>
+      site.cloud.snapshot().instances.some(({ id, tags }) => id === instanceId && 'coppice:run' in tags),
+    );
+  if (ours !== undefined) site.cloud.byHand.breakApplication(ours.instanceId);
+};
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: 'a healthy swap that raises the maximum', options: { spec: { max: 4 } }, ends: 'succeeded' },
+  {
+    name: 'a healthy swap in a group with a terminating hook and target groups',
+    options: { spec: { max: 4, targetGroups: ['arn:a'], hooks: { launching: false, terminating: true } } },
+    ends: 'succeeded',
+  },
+  {
+    name: 'a swap whose replacement never becomes healthy',
+    options: { spec: { max: 4, targetGroups: ['arn:a'] } },
+    meanwhile: breakOurs,
+    ends: 'rolled_back',
+  },
+  {
+    name: 'a swap whose detach of the old instance is refused',
+    options: { spec: { max: 4 } },
+    before: (site) => site.cloud.failNext('detach', { code: 'AccessDenied', status: 403 }),
+    ends: 'rolled_back',
+  },
+  {
+    name: 'an urgent swap of an instance that is reclaimed two minutes later',
+    options: { spec: { max: 4, targetGroups: ['arn:a'] } },
+    swap: { urgent: true, terminate: false },
+    before: (site) => void site.cloud.byHand.interrupt(site.member(0)),
+    ends: 'succeeded',
+  },
+  {
+    name: 'an urgent swap of an instance that is reclaimed while nobody is there for ten minutes',
+    options: { spec: { max: 4, targetGroups: ['arn:a'] } },
+    swap: { urgent: true, terminate: false },
+    before: (site) => void site.cloud.byHand.interrupt(site.member(0)),
+    downMs: 600_000,
+    ends: 'succeeded',
+  },
+];
+
+/** Performs the scenario with a process that is lost at that write, and a second one that takes over. */
+async function play(scenario: Scenario, loss: Loss | null): Promise<{ site: Site; run: Run; fuse: Fuse }> {
+  const site = new Site(scenario.options);
+  const old = site.member(0);
+  scenario.before?.(site);
+  const fuse = new Fuse(loss);
+  await site.process({ store: fuse.store(site), cloud: fuse.cloud(site) });
+  const id = await site.order(old, scenario.swap);
+  for (let second = 0; !fuse.lost && second < 3600; second++) {
+    await site.clock.advance(1000);
+    scenario.meanwhile?.(site);
+    if (fuse.writes.length > 0 && loss === null && (await isOver(site, id))) break;
+  }
+  if (loss !== null) {
+    assert.ok(fuse.lost);
+    await site.clock.advance(scenario.downMs ?? 0);
+    await site.process();
+  }
+  const run = await ended(site, id, scenario);
+  await site.clock.advance(900_000);
+  return { site, run, fuse };
+}
+
+async function isOver(site: Site, id: string): Promise<boolean> {
+  return (await site.store.run(id))?.finishedAt !== null;
+}
+
+async function ended(site: Site, id: string, scenario: Scenario): Promise<Run> {
+  for (let second = 0; second < 7200 && !(await isOver(site, id)); second++) {
+    await site.clock.advance(1000);
+    scenario.meanwhile?.(site);
+  }
+  return await site.ended(id, 0);
+}
+
+for (const scenario of SCENARIOS) {
+  test(`${scenario.name} ends well and leaves nothing behind, wherever its process is lost`, async (t) => {
+    const { fuse, run } = await play(scenario, null);
+    assert.equal(run.state, scenario.ends, run.error?.message);
+    const points = fuse.writes.flatMap((write, index) =>
+      (['before', 'after'] as const).map((when) => ({ write, loss: { at: index + 1, when } })),
+    );
+    const wrong: string[] = [];
+    for (const { write, loss } of points) {
+      const { site, run: recovered } = await play(scenario, loss);
+      const { desired, members } = site.web();
+      const problems = [
+        ...site.leftBehind(),
+        ...(['succeeded', 'rolled_back'].includes(recovered.state) ? [] : [recovered.state]),
+        ...(desired === 4 ? [] : [`desired ${desired}`]),
+        ...(members.filter(({ lifecycleState }) => lifecycleState === 'InService').length === 4
+          ? []
+          : ['members']),
+        ...(expectedMachines(scenario, recovered) === site.cloud.snapshot().instances.length
+          ? []
+          : ['machines']),
+      ];
+      if (problems.length === 0) continue;
+      wrong.push(
+        `${loss.when} ${write} (${loss.at}): ${problems.join(', ')}; ${stepsOf(recovered).join(', ')}`,
+      );
+    }
+    assert.deepEqual(wrong, []);
+    t.diagnostic(`lost at ${points.length} points`);
+  });
+}
+
+/** Four members; beside them only an old instance that was to be left running, unless AWS has taken it back. */
+function expectedMachines({ swap, before }: Scenario, run: Run): number {
+  return swap?.terminate === false && before === undefined && run.state === 'succeeded' ? 5 : 4;
+}
