@@ -21,7 +21,7 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(wanted).mti
     },
   );
   if (status !== 0) {
-    process.stderr.write('coppice: `npm ci` failed; see the message above. Is the npm registry reachable?\n');
+    process.stderr.write('coppice: `npm install` failed; see the message above. Is the npm registry reachable?\n');
     process.exit(status ?? 1);
   }
 }

@@ -110,7 +110,10 @@ export interface QueryStore {
   run(id: string): Promise<Run | null>;
   /** Undecided events: how many, and when the oldest was received (null when there are none). */
   inboxState(): Promise<{ readonly depth: number; readonly oldestReceivedAt: number | null }>;
-  /** Deletes what ended before `before`: decided events, decisions, finished runs, ended incidents. Tells how many rows. */
+  /**
+   * Deletes what ended before `before`: decided events, decisions, finished runs, ended or silent incidents, cooldowns, and
+   * swaps, but none of the last 31 days, which policies may still count. Tells how many rows.
+   */
   prune(before: number): Promise<number>;
 }
 

@@ -7,7 +7,7 @@ import type { Backlog } from './inbox.ts';
 import { createRunRows, type RunRow } from './run-rows.ts';
 import { prepare, query, type Slots, type Statement, selectAll } from './statement.ts';
 
-/** What people ask; a list is built for its filters, since each combination has an index of its own that serves it. */
+/** What people ask. A list is built for the filters given, so that SQLite can choose the index that serves them. */
 export function createQueries(database: Database, backlog: Backlog): Omit<QueryStore, 'prune'> {
   const s = statements(database);
   const { runOf } = createRunRows(database);
