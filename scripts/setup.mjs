@@ -21,7 +21,9 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(wanted).mti
     shell: process.platform === 'win32',
   });
   if (status !== 0) {
-    process.stderr.write('coppice: `npm install` failed; see the message above. Is the npm registry reachable?\n');
+    process.stderr.write(
+      'coppice: `npm install` failed; see the message above. Is the npm registry reachable?\n',
+    );
     process.exit(status ?? 1);
   }
 }

@@ -42,7 +42,10 @@ export interface Step<Details extends StepDetails = StepDetails> {
   perform(context: StepContext<Details>): Promise<StepOutcome>;
   /** Absent when there is nothing to undo. Called for steps that were begun, whether or not they ended. */
   undo?(context: StepContext<Details>): Promise<UndoOutcome>;
-  /** How long waiting and retrying may go on, counted from the step's beginning, over crashes too. */
+  /**
+   * How long waiting and retrying may go on, counted from the step's beginning, over crashes too; in a step that always
+   * runs, from where a process takes it up.
+   */
   deadlineMs?(context: StepContext<Details>): number;
   /** What to do when the deadline passes: fail (the default), or take the step as ended and go on. */
   readonly lateIs?: 'failed' | 'done';

@@ -126,17 +126,29 @@ function viewOf(
 ): FleetView {
   const groups = new Map<string, GroupView>();
   const instances = new Map<string, { group: string; instance: InstanceView }>();
-  const addresses = new Map<string, string>();
+  const addresses = new Map<string, readonly string[]>();
   for (const group of read) {
     const key = groupKey(group.group);
     const view = groupView(group, about.machines, about.prices.of(group.group));
     groups.set(key, view);
     for (const instance of view.instances) {
       instances.set(instance.id, { group: key, instance });
-      for (const address of addressesOf(instance)) addresses.set(address, instance.id);
+      for (const address of addressesOf(instance)) {
+        const others = addresses.get(address) ?? [];
+        addresses.set(address, [...others, instance.id]);
+      }
     }
   }
-  return { readAt, groups, instances, addresses };
+  return { readAt, groups, instances, addresses: unique(addresses) };
+}
+
+/** Networks may use the same private address twice: an address that could mean two instances means none. */
+function unique(addresses: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, string> {
+  return new Map(
+    [...addresses].flatMap(([address, [id, ...others]]) =>
+      id !== undefined && others.length === 0 ? [[address, id] as const] : [],
+    ),
+  );
 }
 
 /** Under what names a node exporter or a kubelet may report the instance. */

@@ -1,11 +1,9 @@
 import { groupKey } from '../base/group-name.ts';
-import type { Memory, PastSwap } from '../engine/memory.ts';
+import { type Memory, type PastSwap, SWAPS_REMEMBERED_MS } from '../engine/memory.ts';
 import type { Run } from './run.ts';
 import type { Cooldown, DecisionStore, HistoryStore, Pause, RunStore, SwapRecord } from './store.ts';
 import type { UnavailableMarkets } from './unavailable-markets.ts';
 
-/** Facts and budgets look back a day at most; older swaps are forgotten. */
-const SWAPS_KEPT_MS = 86_400_000;
 /** Ended cooldowns are thrown out when so many entries have come together, so that the map stays bounded. */
 const COOLDOWNS_SWEEP = 4096;
 
@@ -46,7 +44,7 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
     async load(now) {
       for (const cooldown of await store.cooldowns(now)) memory.cooldownTaken(cooldown, now);
       for (const run of await store.liveRuns()) memory.runStarted(run);
-      for (const swap of await store.swapsSince(now - SWAPS_KEPT_MS)) memory.swapBegan(swap, now);
+      for (const swap of await store.swapsSince(now - SWAPS_REMEMBERED_MS)) memory.swapBegan(swap, now);
       for (const pause of await store.pauses()) memory.paused(pause);
     },
     cooldownTaken(cooldown, now) {
@@ -61,7 +59,7 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
     runEnded: (run) => void live.delete(runKey(groupKey(run.group), run.instanceId)),
     swapBegan(swap, now) {
       if (swaps.some((known) => known.runId === swap.runId)) return;
-      swaps = [...swaps, swap].filter((known) => known.at >= now - SWAPS_KEPT_MS);
+      swaps = [...swaps, swap].filter((known) => known.at >= now - SWAPS_REMEMBERED_MS);
       byGroup = Map.groupBy(swaps, (known) => known.group);
     },
     paused: (pause) => void pauses.set(pause.group, pause.reason),

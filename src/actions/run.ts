@@ -1,5 +1,6 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { GroupName } from '../base/group-name.ts';
+import { assertNever } from '../base/never.ts';
 import type { RefusalReason } from '../engine/reason.ts';
 import type { ActionSpec } from '../engine/rule.ts';
 
@@ -126,5 +127,7 @@ export function transition(run: Run, input: RunInput): Run | null {
     case 'rolled_back':
     case 'cancelled':
       return { ...run, state, finishedAt: input.at, error: input.error };
+    default:
+      return assertNever('run input', input);
   }
 }

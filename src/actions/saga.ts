@@ -97,7 +97,9 @@ async function performStep(part: Part, step: Step): Promise<RunError | null> {
   const { journal, deps } = part;
   let record = journal.find(part.index, step.name) ?? (await journal.begin(part.index, step.name));
   const context = contextOf(part, step);
-  const deadline = record.startedAt + (step.deadlineMs?.(context) ?? STEP_DEADLINE_MS);
+  // What cleans up has its patience anew in every process, as an undo has: giving up would leave something behind.
+  const since = step.always === true ? deps.clock.now() : record.startedAt;
+  const deadline = since + (step.deadlineMs?.(context) ?? STEP_DEADLINE_MS);
   const attempts = { failed: 0, waited: 0 };
   for (;;) {
     const outcome = await attempt(() => step.perform(context), deps.signal);

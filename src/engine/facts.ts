@@ -305,7 +305,7 @@ export function plainValue(fact: string, value: ConditionValue): ConditionValue 
 }
 
 /** Whether a condition's value is a single plain one. */
-export function isScalar(value: ConditionValue): value is Scalar {
+function isScalar(value: ConditionValue): value is Scalar {
   return typeof value !== 'object';
 }
 

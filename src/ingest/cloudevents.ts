@@ -1,7 +1,7 @@
 import { ALERT_TYPE_PREFIX, type Event, type EventStatus, tupleKey } from '../engine/event.ts';
 import { fingerprint } from '../engine/fingerprint.ts';
 import { endOf } from './alert.ts';
-import { bounded, readOptionalText, readText, scalarsOf } from './label-set.ts';
+import { bounded, readOptionalText, readText, readType, scalarsOf } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTime } from './timestamp.ts';
 
@@ -72,7 +72,7 @@ function readNamed(attributes: CloudEvent['attributes']): Named | Refusal {
   if (id instanceof Refusal) return id;
   const source = readText('source', attributes['source']);
   if (source instanceof Refusal) return source;
-  const type = readText('type', attributes['type']);
+  const type = readType(attributes['type']);
   if (type instanceof Refusal) return type;
   const subject = readOptionalText('subject', attributes['subject']);
   if (subject instanceof Refusal) return subject;

@@ -1,6 +1,6 @@
 import type { Event, Labels } from '../engine/event.ts';
 import { incidentEvent } from './alert.ts';
-import { bounded, readLabels, readOptionalText, readText, scalarsOf } from './label-set.ts';
+import { bounded, readLabels, readOptionalText, readType, scalarsOf } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTimeLeniently } from './timestamp.ts';
 
@@ -60,7 +60,7 @@ interface Call {
 function readCall(call: Call, now: number, newId: NewId): Event | Refusal {
   const { time, labels } = call;
   if (labels instanceof Refusal) return labels;
-  const type = readText('type', call.type);
+  const type = readType(call.type);
   if (type instanceof Refusal) return type;
   const source = readOptionalText('source', call.source) ?? 'hollowtrees';
   if (source instanceof Refusal) return source;

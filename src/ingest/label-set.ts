@@ -1,4 +1,5 @@
 import type { Labels } from '../engine/event.ts';
+import { INTERNAL_TYPE_PREFIX } from '../engine/schedule.ts';
 import { isObject, Refusal } from './reading.ts';
 
 /** Most labels, or annotations, of one event. Prometheus users stay below 64, the limit that many of them set. */
@@ -69,6 +70,13 @@ export function readOptionalText(name: string, value: unknown): string | null | 
   if (value.length > MOST_CHARACTERS)
     return new Refusal('too_large', `${name} is longer than ${MOST_CHARACTERS} characters`);
   return value;
+}
+
+/** Reads an event's type. Nobody outside may send what Coppice tells itself, e.g. that a time has come. */
+export function readType(value: unknown): string | Refusal {
+  const type = readText('type', value);
+  if (type instanceof Refusal || !type.startsWith(INTERNAL_TYPE_PREFIX)) return type;
+  return new Refusal('invalid_attribute', `types that begin with ${INTERNAL_TYPE_PREFIX} are Coppice's own`);
 }
 
 /** A foreign name in an error: short enough to be repeated back. */

@@ -81,7 +81,7 @@ async function play(scenario: Scenario, loss: Loss | null): Promise<{ site: Site
     await site.process();
   }
   const run = await ended(site, id, scenario);
-  await site.clock.advance(900_000);
+  await site.clock.advance(300_000);
   return { site, run, fuse };
 }
 
@@ -102,7 +102,10 @@ for (const scenario of SCENARIOS) {
     const { fuse, run } = await play(scenario, null);
     assert.equal(run.state, scenario.ends, run.error?.message);
     const points = fuse.writes.flatMap((write, index) =>
-      (['before', 'after'] as const).map((when) => ({ write, loss: { at: index + 1, when } })),
+      (write === 'store.claim' ? (['after'] as const) : (['before', 'after'] as const)).map((when) => ({
+        write,
+        loss: { at: index + 1, when },
+      })),
     );
     const wrong: string[] = [];
     for (const { write, loss } of points) {
@@ -110,7 +113,7 @@ for (const scenario of SCENARIOS) {
       const { desired, members } = site.web();
       const problems = [
         ...site.leftBehind(),
-        ...(['succeeded', 'rolled_back'].includes(recovered.state) ? [] : [recovered.state]),
+        ...(endedWell(recovered) ? [] : [recovered.state]),
         ...(desired === 4 ? [] : [`desired ${desired}`]),
         ...(members.filter(({ lifecycleState }) => lifecycleState === 'InService').length === 4
           ? []
@@ -132,4 +135,9 @@ for (const scenario of SCENARIOS) {
 /** Four members; beside them only an old instance that was to be left running, unless AWS has taken it back. */
 function expectedMachines({ swap, before }: Scenario, run: Run): number {
   return swap?.terminate === false && before === undefined && run.state === 'succeeded' ? 5 : 4;
+}
+
+/** Done, undone, or refused by a plan that came too late: then nothing was touched. */
+function endedWell({ state, steps }: Run): boolean {
+  return state === 'succeeded' || state === 'rolled_back' || (state === 'failed' && steps.length === 1);
 }

@@ -8,8 +8,8 @@ export interface Loss {
   readonly when: 'before' | 'after';
 }
 
-/** Writes of the store that end a stage; leases are renewed at any time and decide nothing. */
-const STORE_WRITES: ReadonlySet<string> = new Set(['claim', 'record', 'recordSwap']);
+/** Writes of the store that take a run further. A claim is one only when it finds a run; leases decide nothing. */
+const STORE_WRITES: ReadonlySet<string> = new Set(['record', 'recordSwap', 'claim']);
 
 /**
  * A process that can be lost: from that moment none of its calls comes back and none takes effect, as if the machine had
@@ -42,10 +42,10 @@ export class Fuse {
       get: (target, key) => {
         const member: unknown = Reflect.get(target, key, target);
         if (typeof member !== 'function' || typeof key !== 'string') return member;
-        const call = (...args: unknown[]): Promise<unknown> =>
-          Promise.resolve(Reflect.apply(member, target, args));
         return (...args: unknown[]) =>
-          this.#pass(writes.has(key) ? `${name}.${key}` : null, () => call(...args));
+          this.#pass(writes.has(key) ? `${name}.${key}` : null, () =>
+            Promise.resolve(Reflect.apply(member, target, args)),
+          );
       },
     });
   }
@@ -53,14 +53,20 @@ export class Fuse {
   async #pass(write: string | null, call: () => Promise<unknown>): Promise<unknown> {
     if (this.#lost) return await never();
     if (write === null) return await call();
+    if (write !== 'store.claim' && this.#isHere(this.writes.length + 1, 'before')) return await this.#lose();
+    const answer = await call();
+    if (answer === null) return answer;
     this.writes.push(write);
-    const here = this.#loss?.at === this.writes.length ? this.#loss.when : null;
-    if (here !== null) this.#lost = true;
-    if (here !== 'before') {
-      const answer = await call();
-      if (here === null) return answer;
-    }
-    return await never();
+    return this.#isHere(this.writes.length, 'after') ? await this.#lose() : answer;
+  }
+
+  #isHere(at: number, when: Loss['when']): boolean {
+    return this.#loss?.at === at && this.#loss.when === when;
+  }
+
+  #lose(): Promise<never> {
+    this.#lost = true;
+    return never();
   }
 }
 

@@ -30,9 +30,9 @@ export const releaseOld: Step<SwapDetails> = {
     const member = memberOf(group, old.instanceId);
     const gone = member === undefined || isLeaving(member);
     const sent = context.soFar('release-old').how;
-    if (gone && sent !== undefined) return leftBy(context, group, sent);
+    if (gone && sent !== undefined) return await leftBy(context, group, sent);
     insistOnReplacement(context, group);
-    if (gone) return leftBy(context, group, 'found-gone');
+    if (gone) return await leftBy(context, group, 'found-gone');
     const released: Released = { how: release, lowered: true };
     await context.checkpoint(released);
     const request =
@@ -50,11 +50,22 @@ function insistOnReplacement(context: SwapContext, group: GroupDetail): void {
   if (state !== 'InService') throw new Failure('instance_lost', 'reject', `the replacement is ${state}`);
 }
 
-/** It has left. A request of ours, if one was sent, may have come too late to lower desired. */
-function leftBy(context: SwapContext, group: GroupDetail, how: Released['how']): StepOutcome {
+/**
+ * It has left. A request of ours, if one was sent, may have come too late to lower desired: it did not where the machine
+ * still runs, which only a detach leaves it to; else desired itself has to tell.
+ */
+async function leftBy(context: SwapContext, group: GroupDetail, how: Released['how']): Promise<StepOutcome> {
   const { desiredBefore } = context.detail('attach');
-  const lowered = how !== 'found-gone' && !isOneLarger(group, desiredBefore);
+  const lowered =
+    how !== 'found-gone' &&
+    (!isOneLarger(group, desiredBefore) || (how === 'detach' && (await stillRuns(context))));
   return { kind: 'done', detail: { how, lowered } satisfies Released };
+}
+
+async function stillRuns(context: SwapContext): Promise<boolean> {
+  const { instanceId } = context.detail('plan').old;
+  const [machine] = await context.cloud.instances(context.run.group, [instanceId]);
+  return machine?.state === 'running';
 }
 
 /** Waits until connections are drained and hooks have run; a drain that takes longer than allowed is cut short. */

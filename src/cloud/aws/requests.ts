@@ -20,6 +20,7 @@ export const OPERATIONS = [
   'DescribeLaunchTemplateVersions',
   'DescribeLifecycleHooks',
   'DescribeSpotPriceHistory',
+  'DescribeInstanceHealth',
   'DescribeTargetHealth',
   'DetachInstances',
   'ResumeProcesses',

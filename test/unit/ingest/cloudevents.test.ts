@@ -159,6 +159,7 @@ describe('structured mode', () => {
     ['an event without a type', { type: undefined }, 'missing_attribute', /^type/],
     ['an event without a specversion', { specversion: undefined }, 'missing_attribute', /^specversion/],
     ['specversion 0.2', { specversion: '0.2' }, 'invalid_attribute', /neither 1.0 nor 0.3/],
+    ['a type of Coppice itself', { type: 'coppice.schedule.every' }, 'invalid_attribute', /Coppice's own/],
     ['a subject that is no text', { subject: 1 }, 'invalid_attribute', /^subject/],
     ['a time that is none', { time: '2026-01-01 11:59:30' }, 'invalid_attribute', /^time is not/],
     ['both data and data_base64', { data: 1, data_base64: 'AA==' }, 'invalid_attribute', /both/],

@@ -145,3 +145,9 @@ describe('readHollowtreesV2', () => {
     assert.equal(refusal.reason, 'too_large');
   });
 });
+
+test("nobody outside can send an event of Coppice's own", () => {
+  const event = v2({ type: 'coppice.schedule.every' });
+  assert.ok(event instanceof Refusal);
+  assert.equal(event.reason, 'invalid_attribute');
+});

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 
 import { Failure } from '../../../../src/base/failure.ts';
@@ -15,9 +16,10 @@ function clients(custom: boolean): RegionClients {
   const autoScaling = new AutoScalingClient({ region });
   const ec2 = new EC2Client({ region });
   const balancing = new ElasticLoadBalancingV2Client({ region });
+  const classicBalancing = new ElasticLoadBalancingClient({ region });
   return {
     region,
-    reads: { autoScaling, ec2, balancing },
+    reads: { autoScaling, ec2, balancing, classicBalancing },
     writes: { autoScaling, ec2 },
     customEndpoint: async () => custom,
   };

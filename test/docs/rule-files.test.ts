@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
+import test from 'node:test';
+import { formatProblem } from '../../src/config/file-problem.ts';
+import { ruleFileJsonSchema } from '../../src/config/json-schema.ts';
+import { mergeRules } from '../../src/config/merge.ts';
+import { resolveSettings } from '../../src/config/resolve-settings.ts';
+import { document, documents, fences, firstColumn, ROOT, read, section } from './documents.ts';
+
+/** What `coppice check` says of a file; warnings count as well. */
+function problemsOf(file: string, text: string): readonly string[] {
+  return mergeRules([{ file, text }]).problems.map(formatProblem);
+}
+
+/** A block that is another file than one of rules says so in its first line: `# coppice.yaml`. */
+function fileOf(yaml: string): string {
+  return /^# ([\w-]+\.ya?ml)\n/.exec(yaml)?.[1] ?? 'rules.yaml';
+}
+
+const BLOCKS = documents().flatMap((doc) =>
+  fences(doc, 'yaml').map(({ text }, index) => ({
+    name: `${doc.file}, block ${index + 1}`,
+    text,
+    file: fileOf(text),
+  })),
+);
+
+test('the readme and the document of rules show rule files', () => {
+  const shown = (file: string): number =>
+    BLOCKS.filter((block) => block.name.startsWith(file) && block.file === 'rules.yaml').length;
+  assert.ok(shown('README.md') >= 1);
+  assert.ok(shown('docs/rules.md') >= 10);
+});
+
+for (const { name, text, file } of BLOCKS) {
+  if (file === 'rules.yaml')
+    test(`${name} passes the check by itself, without a warning`, () => {
+      assert.deepEqual(problemsOf(name, text), []);
+    });
+  if (file === 'coppice.yaml')
+    test(`${name} is a settings file`, () => {
+      const resolved = resolveSettings({ flags: {}, env: {}, file: { path: file, text } });
+      assert.equal(resolved.kind, 'ok');
+    });
+}
+
+for (const file of globSync(['rules/**/*.yaml', 'demo/*.yaml', 'bench/*.yaml'], { cwd: ROOT }))
+  test(`${file} passes the check by itself, without a warning`, () => {
+    assert.deepEqual(problemsOf(file, read(file)), []);
+  });
+
+test('all files of rules/ pass the check together', () => {
+  const files = globSync('rules/**/*.yaml', { cwd: ROOT }).map((file) => ({ file, text: read(file) }));
+  assert.ok(files.length > 1);
+  assert.deepEqual(mergeRules(files).problems, []);
+});
+
+interface SwapSchema {
+  readonly properties: {
+    readonly swap: { readonly properties: Readonly<Record<string, { default?: unknown }>> };
+  };
+}
+
+test("the swap's page has every parameter of the action, with its default", () => {
+  const schema = ruleFileJsonSchema() as unknown as {
+    properties: { rules: { items: { properties: { then: { items: SwapSchema } } } } };
+  };
+  const { properties } = schema.properties.rules.items.properties.then.items.properties.swap;
+  const parameters = section(document('docs/swap.md'), '## Parameters');
+  assert.deepEqual(firstColumn(parameters), Object.keys(properties));
+  for (const [name, { default: fallback }] of Object.entries(properties)) {
+    if (fallback === undefined) continue;
+    const row = parameters.text.split('\n').find((line) => line.startsWith(`| \`${name}\``));
+    assert.equal(
+      row?.endsWith(`| \`${String(fallback)}\` |`),
+      true,
+      `${name} defaults to ${String(fallback)}`,
+    );
+  }
+});
