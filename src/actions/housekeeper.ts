@@ -1,5 +1,6 @@
 import { type Clock, sleep } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
+import { groupKey } from '../base/group-name.ts';
 import {
   diversityRatio,
   hourlyCost,
@@ -100,7 +101,13 @@ async function showGroups(deps: HousekeeperDeps): Promise<void> {
   ];
   // Groups that are gone, or managed no more, must not go on as series.
   for (const gauge of gauges) gauge.reset();
-  for (const group of managed(view, deps.ruleset.current())) showGroup(metrics, group);
+  const groups = managed(view, deps.ruleset.current());
+  const names = Map.groupBy(groups, (group) => group.view.group.name);
+  for (const group of groups) {
+    const { name } = group.view.group;
+    // Groups of one name in two regions or accounts are told apart; all others keep the short label.
+    showGroup(metrics, group, names.get(name)?.length === 1 ? name : groupKey(group.view.group));
+  }
 }
 
 interface Managed {
@@ -118,8 +125,7 @@ function managed(view: FleetView, ruleset: Ruleset): Managed[] {
   });
 }
 
-function showGroup(metrics: Metrics, { view, shortfall }: Managed): void {
-  const group = view.group.name;
+function showGroup(metrics: Metrics, { view, shortfall }: Managed, group: string): void {
   metrics.groupInstances.set({ group, purchase_option: 'spot' }, spotCount(view));
   metrics.groupInstances.set({ group, purchase_option: 'on-demand' }, onDemandCount(view));
   metrics.groupOnDemandShortfall.set({ group }, shortfall);

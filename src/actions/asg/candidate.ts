@@ -12,6 +12,7 @@ export const REJECTIONS = {
   no_price: 'its price is unknown',
   too_expensive: 'its price is above the limit',
   market_share: 'it would hold more of the group than the policy allows',
+  min_markets: 'the group would still be in fewer markets than the policy asks for',
   unavailable: 'it had no capacity a short while ago',
 } as const;
 

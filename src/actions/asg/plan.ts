@@ -140,11 +140,11 @@ function noneRefusal(order: readonly Market[], candidates: readonly Candidate[])
   const codes = candidates.flatMap((candidate) =>
     candidate.rejected === null ? [] : [candidate.rejected.code],
   );
-  const capped = codes.filter((code) => code === 'market_share').length;
+  const capped = codes.filter((code) => code === 'market_share' || code === 'min_markets').length;
   if (capped > 0) {
     return {
       reason: 'policy_market_share',
-      detail: `${capped} markets fit, but each would pass maxMarketShare`,
+      detail: `${capped} markets fit, but none within maxMarketShare and minMarkets`,
     };
   }
   const counts = [...Map.groupBy(codes, (code) => code)].map(([code, all]) => `${all.length} ${code}`);

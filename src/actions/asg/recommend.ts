@@ -126,7 +126,21 @@ function loadRejection(input: RecommendInput, market: Market): Candidate['reject
     return { code: 'market_share', detail: `${count} of ${input.size}, ${input.cap} allowed` };
   }
   const until = input.unavailableUntil(name);
-  return until === null ? null : { code: 'unavailable', detail: `until ${new Date(until).toISOString()}` };
+  if (until !== null) return { code: 'unavailable', detail: `until ${new Date(until).toISOString()}` };
+  return spreadRejection(input, name);
+}
+
+/** While the group is in fewer markets than it should be, every swap must open another one; none may close one too many. */
+function spreadRejection(
+  { counts, leaving, policy, size }: RecommendInput,
+  name: string,
+): Candidate['rejected'] {
+  const kept = new Set([...counts].flatMap(([market, count]) => (count > 0 ? [market] : [])));
+  const before = new Set(kept).add(marketName(leaving)).size;
+  const after = new Set(kept).add(name).size;
+  const wanted = Math.min(policy.minMarkets, size);
+  if (after >= wanted || after > before) return null;
+  return { code: 'min_markets', detail: `${after} markets after the swap, ${wanted} wanted` };
 }
 
 function scoresOf(

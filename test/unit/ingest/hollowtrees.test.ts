@@ -146,7 +146,7 @@ describe('readHollowtreesV2', () => {
   });
 });
 
-test("nobody outside can send an event of Coppice's own", () => {
+it("nobody outside can send an event of Coppice's own", () => {
   const event = v2({ type: 'coppice.schedule.every' });
   assert.ok(event instanceof Refusal);
   assert.equal(event.reason, 'invalid_attribute');
