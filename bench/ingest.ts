@@ -1,11 +1,11 @@
 import process from 'node:process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Child, startChild, startDaemon, startEcho } from './children.ts';
-import { notification, post } from './load.ts';
+import { notifications, post } from './load.ts';
 import type { Figure } from './main.ts';
 
 const WEBHOOK = '/api/v1/webhook/alertmanager';
-const SECONDS = 5;
+const POSTS = 60_000;
 /** Both sides take turns, so that a busy moment of the machine hits both. */
 const ROUNDS = 2;
 /** As many as the bench's cloud has instances: each alert leads to a run of its own. */
@@ -16,12 +16,15 @@ export async function ingestAgainstEcho(): Promise<readonly Figure[]> {
   const echo = await startEcho();
   const daemon = await startDaemon('bench/quiet.yaml');
   try {
-    const body = (round: number) => (n: number) =>
-      notification('Nobody', 'i-0123456789abcdef0', round * 1e6 + n);
     const rates = { echo: 0, daemon: 0, others: 0 };
     for (let round = 1; round <= ROUNDS; round++) {
-      const bare = await post(echo.url + WEBHOOK, body(round), { duration: SECONDS });
-      const real = await post(daemon.url + WEBHOOK, body(round), { duration: SECONDS });
+      const about = (n: number): { instance: string; n: number } => ({
+        instance: 'i-0123456789abcdef0',
+        n: round * POSTS + n,
+      });
+      const bodies = notifications('Nobody', POSTS, about);
+      const bare = await post(echo.url + WEBHOOK, bodies);
+      const real = await post(daemon.url + WEBHOOK, bodies);
       rates.echo += bare.perSecond / ROUNDS;
       rates.daemon += real.perSecond / ROUNDS;
       rates.others += real.others;
@@ -42,9 +45,9 @@ export async function throughRunsAgainstEcho(): Promise<readonly Figure[]> {
     '/-/ready',
   );
   try {
-    const body = (n: number): string => notification('Swap', instanceName(n % RUNS), n);
-    const bare = await post(echo.url + WEBHOOK, body, { amount: RUNS });
-    const real = await post(daemon.url + WEBHOOK, body, { amount: RUNS });
+    const bodies = notifications('Swap', RUNS, (n) => ({ instance: instanceName(n), n }));
+    const bare = await post(echo.url + WEBHOOK, bodies);
+    const real = await post(daemon.url + WEBHOOK, bodies);
     await drained(daemon);
     const perSecond = (RUNS / (performance.now() - real.startedAt)) * 1000;
     const runs = await count(

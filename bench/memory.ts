@@ -1,6 +1,6 @@
 import { startDaemon } from './children.ts';
 import { drained } from './ingest.ts';
-import { notification, post } from './load.ts';
+import { notifications, post } from './load.ts';
 import type { Figure } from './main.ts';
 
 const EVENTS = 200_000;
@@ -12,8 +12,12 @@ export async function memoryOverEvents(): Promise<readonly Figure[]> {
   try {
     const peaks: number[] = [];
     for (let part = 0; part < PARTS; part++) {
-      const body = (n: number): string => notification('SpotInstanceTooExpensive', 'web', part * 1e6 + n);
-      await post(`${daemon.url}/api/v1/webhook/alertmanager`, body, { amount: EVENTS / PARTS });
+      const about = (n: number): { instance: string; n: number } => ({
+        instance: 'web',
+        n: part * EVENTS + n,
+      });
+      const bodies = notifications('SpotInstanceTooExpensive', EVENTS / PARTS, about);
+      await post(`${daemon.url}/api/v1/webhook/alertmanager`, bodies);
       await drained(daemon);
       peaks.push(daemon.memory().peak);
     }

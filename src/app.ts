@@ -3,7 +3,7 @@ import { swapTarget } from './actions/asg/swap.ts';
 import { ACTIONS } from './actions/catalog.ts';
 import { createDispatcher } from './actions/dispatcher.ts';
 import { createFleet, type Fleet } from './actions/fleet.ts';
-import { createHousekeeper } from './actions/housekeeper.ts';
+import { createHousekeeper, showInbox } from './actions/housekeeper.ts';
 import { createLiveMemory, type LiveMemory } from './actions/live-memory.ts';
 import { isOver, type Run, type StepRecord } from './actions/run.ts';
 import { createTicker } from './actions/ticker.ts';
@@ -270,9 +270,20 @@ function apiDeps(options: AppOptions, ports: BuiltPorts, parts: Parts & { readon
   const { version, shadow } = options;
   const cloud = options.cloud.kind === 'aws' ? 'aws' : 'simulated';
   return {
-    ...{ clock, log, metrics, store, fleet, memory },
+    ...{ clock, log, store, fleet, memory },
+    metrics: {
+      registry: {
+        contentType: metrics.registry.contentType,
+        async metrics() {
+          // The depth of the inbox changes by the millisecond: read for each scrape, which must not fail with the store.
+          await showInbox({ store, metrics, clock }).catch(() => undefined);
+          return await metrics.registry.metrics();
+        },
+      },
+    },
     about: { version, startedAt: clock.now(), cloud, shadow },
     liveRuns: () => store.liveRuns(),
+    liveRunCount: () => memory.liveRunCount(),
     cooldowns: (now) => store.cooldowns(now),
     pausing: {
       pauses: () => store.pauses(),

@@ -22,14 +22,14 @@ const ROUND_MS = 15_000;
 /** Old records are deleted once an hour: retention is counted in days. */
 const PRUNE_MS = 3_600_000;
 
-/** The chores that nobody asks for: gauges of inbox and groups, and retention. */
+/** The chores that nobody asks for: gauges of the groups, and retention. */
 export interface Housekeeper {
   start(): void;
   stop(): Promise<void>;
 }
 
 export interface HousekeeperDeps {
-  readonly store: Pick<QueryStore, 'inboxState' | 'prune'>;
+  readonly store: Pick<QueryStore, 'prune'>;
   readonly fleet: Fleet;
   readonly ruleset: { current(): Ruleset };
   readonly markets: UnavailableMarkets;
@@ -57,7 +57,6 @@ async function keepHouse(deps: HousekeeperDeps, signal: AbortSignal): Promise<vo
   let prunedAt = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     await chore(deps, 'groups could not be read for the metrics', () => showGroups(deps));
-    await chore(deps, 'the inbox could not be read for the metrics', () => showInbox(deps));
     deps.metrics.marketsUnavailable.set(deps.markets.count());
     const now = deps.clock.now();
     if (now - prunedAt >= PRUNE_MS) {
@@ -83,7 +82,14 @@ async function prune(deps: HousekeeperDeps, before: number): Promise<void> {
   if (rows > 0) deps.log.info({ rows }, 'old records were deleted');
 }
 
-async function showInbox({ store, metrics, clock }: HousekeeperDeps): Promise<void> {
+/** Sets the gauges of the inbox. */
+export async function showInbox({
+  store,
+  metrics,
+  clock,
+}: Pick<HousekeeperDeps, 'metrics' | 'clock'> & {
+  readonly store: Pick<QueryStore, 'inboxState'>;
+}): Promise<void> {
   const { depth, oldestReceivedAt } = await store.inboxState();
   metrics.inboxDepth.set(depth);
   metrics.inboxOldestEventAge.set(oldestReceivedAt === null ? 0 : (clock.now() - oldestReceivedAt) / 1000);

@@ -35,7 +35,7 @@ export function openJournal(claim: Claim, store: Pick<RunStore, 'record'>, clock
       return run;
     },
     find: (action, name) => run.steps.find((step) => step.action === action && step.name === name) ?? null,
-    errorOf: (action) => openedSteps(run, action).find((step) => step.error !== null)?.error ?? null,
+    errorOf: (action) => errorAmong(openedSteps(run, action)),
     async begin(action, name) {
       const step = opened(run, action, name, clock.now());
       await write(step);
@@ -49,6 +49,16 @@ export function openJournal(claim: Claim, store: Pick<RunStore, 'record'>, clock
 /** The steps of an action that were begun, in the order in which they were. */
 export function openedSteps(run: Run, action: number): StepRecord[] {
   return run.steps.filter((step) => step.action === action);
+}
+
+/**
+ * Going forward the first failure counts. Once undoing has begun, the step that failed is the last one that was begun;
+ * errors of steps before it are of their undoing.
+ */
+function errorAmong(steps: readonly StepRecord[]): RunError | null {
+  const failed =
+    steps.find((step) => step.state === 'failed') ?? steps.findLast((step) => step.error !== null);
+  return failed?.error ?? null;
 }
 
 function opened(run: Run, action: number, name: string, now: number): StepRecord {

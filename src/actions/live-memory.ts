@@ -14,6 +14,8 @@ const COOLDOWNS_SWEEP = 4096;
  */
 export interface LiveMemory extends Memory {
   load(now: number): Promise<void>;
+  /** How many runs are not over. */
+  liveRunCount(): number;
   cooldownTaken(cooldown: Cooldown, now: number): void;
   runStarted(run: Run): void;
   runEnded(run: Run): void;
@@ -35,6 +37,7 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
 
   const memory: LiveMemory = {
     cooldownUntil: (rule, key) => cooldowns.get(rule)?.get(key) ?? null,
+    liveRunCount: () => live.size,
     liveRun: (group, instance) => live.get(runKey(group, instance)) ?? null,
     swaps: (group) => byGroup.get(group) ?? [],
     interruptions: (market, since) =>

@@ -246,7 +246,12 @@ async function undoFailed(
     { run: part.journal.run.id, step: record.name, ...error },
     'a step could not be undone',
   );
-  await end(part, { ...record, state: 'undo_failed', finishedAt: part.deps.clock.now(), error });
+  // What made the step fail in the first place is what the run tells in the end; recovery reads it here.
+  const told =
+    record.error === null
+      ? error
+      : { ...record.error, message: `${record.error.message}; then ${error.reason}: ${error.message}` };
+  await end(part, { ...record, state: 'undo_failed', finishedAt: part.deps.clock.now(), error: told });
 }
 
 function contextOf(part: Part, step: Step): StepContext {

@@ -15,6 +15,8 @@ export interface ApiDeps {
   readonly store: Pick<QueryStore, 'decisions' | 'decision' | 'runs' | 'run' | 'inboxState'>;
   /** Runs that are not over. */
   liveRuns(): Promise<readonly Run[]>;
+  /** How many there are; costs nothing, so that the status may be polled. */
+  liveRunCount(): number;
   /** Cooldowns of rules that end after `now`. */
   cooldowns(now: number): Promise<readonly Cooldown[]>;
   /** The switch. A change is in force, everywhere that asks, before its promise resolves. */

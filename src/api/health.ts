@@ -30,11 +30,10 @@ async function metrics({ metrics: { registry } }: HealthDeps): Promise<Answer> {
 }
 
 async function status(deps: HealthDeps): Promise<Answer> {
-  const [readiness, inbox, pauses, runs] = await Promise.all([
+  const [readiness, inbox, pauses] = await Promise.all([
     deps.readiness(),
     deps.store.inboxState(),
     deps.pausing.pauses(),
-    deps.liveRuns(),
   ]);
   const { generation, hash, loadedAt, rules, policies } = deps.ruleset.current();
   const fleet = deps.fleet.current();
@@ -53,7 +52,7 @@ async function status(deps: HealthDeps): Promise<Answer> {
       instances: fleet?.instances.size ?? 0,
     },
     inbox: { depth: inbox.depth, oldestReceivedAt: timeOrNull(inbox.oldestReceivedAt) },
-    runsInFlight: runs.length,
+    runsInFlight: deps.liveRunCount(),
     pauses: pauses.map(presentPause),
   });
 }

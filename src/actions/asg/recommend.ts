@@ -152,7 +152,8 @@ function scoresOf(
   const cost = costScore(candidate.price, about.range);
   const calm = 1 - Math.min(1, (about.volatility ?? UNKNOWN_VOLATILITY) / WORST_VOLATILITY) / 2;
   const stability = input.to === 'on-demand' ? 1 : calm / (1 + input.interruptions(name));
-  const diversity = 1 - ((input.counts.get(name) ?? 0) + 1) / Math.max(1, input.size);
+  // A group may have more members than it should for a while, and a market then more than all of them.
+  const diversity = 1 - Math.min(1, ((input.counts.get(name) ?? 0) + 1) / Math.max(1, input.size));
   const total = WEIGHTS.cost * cost + WEIGHTS.stability * stability + WEIGHTS.diversity * diversity;
   return { cost, stability, diversity, total };
 }

@@ -1,6 +1,7 @@
 import type { GroupDetail } from '../../cloud/cloud.ts';
 import type { Refusal } from '../../engine/judge.ts';
 import type { RefusalReason } from '../../engine/reason.ts';
+import { isLeaving } from './membership.ts';
 import type { PlanInput } from './swap-plan.ts';
 import { REPLACES_TAG } from './tags.ts';
 
@@ -118,10 +119,10 @@ function memberOf({ group, instanceId }: PlanInput): GroupDetail['members'][numb
   return group.members.find((member) => member.instanceId === instanceId);
 }
 
-/** A member that was launched to replace the instance: then the work is done already. */
+/** A member that was launched to replace the instance, and stays: then the work is done already. */
 function replacementOf({ group, machines, instanceId }: PlanInput): string | null {
   const replacement = group.members.find(
-    (member) => machines.get(member.instanceId)?.tags[REPLACES_TAG] === instanceId,
+    (member) => !isLeaving(member) && machines.get(member.instanceId)?.tags[REPLACES_TAG] === instanceId,
   );
   return replacement === undefined ? null : `by ${replacement.instanceId}`;
 }

@@ -51,14 +51,13 @@ function insistOnReplacement(context: SwapContext, group: GroupDetail): void {
 }
 
 /**
- * It has left. A request of ours, if one was sent, may have come too late to lower desired: it did not where the machine
- * still runs, which only a detach leaves it to; else desired itself has to tell.
+ * It has left. A request of ours, if one was sent, may have come too late to lower desired: not where the machine still
+ * runs; else desired itself has to tell. A scale-out by one at that very moment can be mistaken for that: better than a
+ * group that stays one larger, since whoever scaled it will again.
  */
 async function leftBy(context: SwapContext, group: GroupDetail, how: Released['how']): Promise<StepOutcome> {
   const { desiredBefore } = context.detail('attach');
-  const lowered =
-    how !== 'found-gone' &&
-    (!isOneLarger(group, desiredBefore) || (how === 'detach' && (await stillRuns(context))));
+  const lowered = how !== 'found-gone' && (!isOneLarger(group, desiredBefore) || (await stillRuns(context)));
   return { kind: 'done', detail: { how, lowered } satisfies Released };
 }
 

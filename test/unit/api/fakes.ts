@@ -235,6 +235,7 @@ function depsOf(world: World): ApiDeps {
       inboxState: async () => ({ depth: 2, oldestReceivedAt: NOW - MINUTE }),
     },
     liveRuns: async () => world.live,
+    liveRunCount: () => world.live.length,
     pausing: {
       pauses: async () => world.pauses,
       pause: async (pause) => void world.pauses.push(pause),
