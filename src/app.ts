@@ -277,7 +277,7 @@ function apiDeps(options: AppOptions, ports: BuiltPorts, parts: Parts & { readon
         async metrics() {
           // The depth of the inbox changes by the millisecond: read for each scrape, which must not fail with the store.
           await showInbox({ store, metrics, clock }).catch(() => undefined);
-          return await metrics.registry.metrics();
+          return metrics.registry.metrics();
         },
       },
     },

@@ -26,6 +26,8 @@ const FLEET_MAX_AGE_MS = 10_000;
 const FLEET_MIN_AGE_MS = 2_000;
 /** While the cloud cannot be read, decisions go on with the last reading for so long; then events wait. */
 const FLEET_STALE_MS = 600_000;
+/** After a batch that was not full, events may gather for so long, so that more of them share the next fsync. */
+const GATHER_MS = 5;
 /** The inbox is looked at so often even when nobody rings. */
 const IDLE_MS = 1_000;
 
@@ -89,6 +91,7 @@ async function dispatchForEver(
       await dispatch(deps, events, signal);
       after = events.at(-1)?.seq ?? after;
       failures = 0;
+      if (events.length < BATCH) await sleep(deps.clock, GATHER_MS, signal);
     } catch (thrown) {
       failures++;
       const { code, message } = asFailure(thrown);

@@ -59,7 +59,10 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
       if (keys.size % COOLDOWNS_SWEEP === 0) forgetEnded(keys, now);
     },
     runStarted: (run) => void live.set(runKey(groupKey(run.group), run.instanceId), run.id),
-    runEnded: (run) => void live.delete(runKey(groupKey(run.group), run.instanceId)),
+    runEnded(run) {
+      const key = runKey(groupKey(run.group), run.instanceId);
+      if (live.get(key) === run.id) live.delete(key);
+    },
     swapBegan(swap, now) {
       if (swaps.some((known) => known.runId === swap.runId)) return;
       swaps = [...swaps, swap].filter((known) => known.at >= now - SWAPS_REMEMBERED_MS);

@@ -45,8 +45,8 @@ export interface Cooldown {
 /** The worker's side. A claim holds the lock of the run's group; its fence makes every later holder's number larger. */
 export interface RunStore {
   /**
-   * Takes the oldest run that is due, in state pending or recovering, whose group nobody holds, and locks the group for
-   * `leaseMs`. Pending becomes running; recovering stays. Null when there is none.
+   * Takes the oldest run that is due, in state pending or recovering, whose group nobody holds and no other recovering run
+   * waits for, and locks the group for `leaseMs`. Pending becomes running; recovering stays. Null when there is none.
    */
   claim(holder: string, now: number, leaseMs: number): Promise<Claim | null>;
   /** Prolongs the lease. False when it was lost: the holder must stop acting at once. */

@@ -55,8 +55,9 @@ export function createWorker(deps: WorkerDeps): Worker {
   const inHand = new Set<Promise<void>>();
   let loop: Promise<void> = Promise.resolve();
 
-  const takeUp = (claim: Claim): void => {
-    const work = perform(deps, claim, stopping.signal).finally(() => {
+  const takeUp = (claim: Claim, leaseUntil: number): void => {
+    const lease = keepLease(deps, { claim, until: leaseUntil }, stopping.signal);
+    const work = perform(deps, claim, lease).finally(() => {
       inHand.delete(work);
       waker.wake();
     });
@@ -64,9 +65,10 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
   const workForEver = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      const claim = inHand.size < deps.concurrency ? await claimNext(deps) : null;
+      const askedAt = deps.clock.now();
+      const claim = inHand.size < deps.concurrency ? await claimNext(deps, askedAt) : null;
       if (claim === null) await waker.rest(IDLE_MS);
-      else takeUp(claim);
+      else takeUp(claim, askedAt + LEASE_MS);
     }
   };
   return {
@@ -82,9 +84,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
 }
 
-async function claimNext(deps: WorkerDeps): Promise<Claim | null> {
+async function claimNext(deps: WorkerDeps, now: number): Promise<Claim | null> {
   try {
-    const now = deps.clock.now();
     await deps.store.releaseExpired(now);
     return await deps.store.claim(deps.holder, now, LEASE_MS);
   } catch (thrown) {
@@ -94,8 +95,7 @@ async function claimNext(deps: WorkerDeps): Promise<Claim | null> {
 }
 
 /** Performs one claimed run as far as it goes. Never throws: whatever happens, the run is written down or left to recovery. */
-async function perform(deps: WorkerDeps, claim: Claim, stopping: AbortSignal): Promise<void> {
-  const lease = keepLease(deps, claim, stopping);
+async function perform(deps: WorkerDeps, claim: Claim, lease: Lease): Promise<void> {
   const kind = claim.run.actions[0]?.kind ?? 'swap';
   deps.metrics.runsInFlight.inc({ action: kind });
   const journal = openJournal(claim, deps.store, deps.clock);
@@ -193,11 +193,15 @@ interface Lease {
   readonly end: () => void;
 }
 
-/** Renews the lease until it is ended or lost. */
-function keepLease(deps: WorkerDeps, claim: Claim, stopping: AbortSignal): Lease {
+/** Renews the lease until it is ended or lost. `until` counts from before the store was asked, as the store's own does. */
+function keepLease(
+  deps: WorkerDeps,
+  { claim, until: first }: { readonly claim: Claim; readonly until: number },
+  stopping: AbortSignal,
+): Lease {
   const lost = new AbortController();
   const ended = new AbortController();
-  let until = deps.clock.now() + LEASE_MS;
+  let until = first;
   const keep = async (): Promise<void> => {
     while (await sleep(deps.clock, RENEW_MS, ended.signal)) {
       const now = deps.clock.now();

@@ -12,6 +12,8 @@ type Limits = Omit<EffectivePolicy, 'names'>;
  * What holds where a policy is silent. Safeties are on unless a policy turns them off in so many words. Cooldown,
  * budget, minHealthy and minInstanceAge: design, rules.md; waits: swap.md; types are never smaller than the group's
  * own and at most twice as large.
+ *
+ * @internal
  */
 export const SAFETIES: Limits = {
   paused: false,

@@ -2,11 +2,11 @@ import type { Event, Labels } from './event.ts';
 import type { FleetView, GroupView, InstanceView } from './fleet.ts';
 import type { RuleSpec } from './rule.ts';
 
-/** Labels that carry an instance's id, in the order in which they are tried. */
+/** Labels that carry an instance's id, in the order in which they are tried. @internal */
 export const INSTANCE_ID_LABELS = ['instance_id', 'InstanceId', 'ec2_instance_id'] as const;
-/** Labels that may carry an instance's private DNS name or address, with or without a port. */
+/** Labels that may carry an instance's private DNS name or address, with or without a port. @internal */
 export const ADDRESS_LABELS = ['node', 'instance', 'kubernetes_node', 'private_dns'] as const;
-/** Labels that carry a group's name. */
+/** Labels that carry a group's name. @internal */
 export const GROUP_LABELS = ['asg_name', 'asg', 'AutoScalingGroupName', 'autoscaling_group_name'] as const;
 
 /** What an event is about. */

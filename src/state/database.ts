@@ -6,7 +6,7 @@ import { isBusy, sqliteFailure } from './sqlite-failure.ts';
 /** How long opening waits for a daemon that is just stopping; ms. It blocks, but only while nothing else runs yet. */
 const BUSY_TIMEOUT_MS = 500;
 /** Page cache; KiB. Above SQLite's 2000, so that the indexes of a day's decisions stay in memory, and fixed. */
-const CACHE_KIB = 16_000;
+const CACHE_KIB = 8_000;
 /** What is kept of the write-ahead log after a checkpoint; bytes. Four times what is written between two checkpoints. */
 const WAL_BYTES = 16 * 1024 * 1024;
 

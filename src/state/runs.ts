@@ -127,6 +127,18 @@ function statements({ connection }: Database): Statements {
             ),
           ),
         )
+        // A run that waits to be recovered may have left the group in between: no other one goes before it.
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('runs as unfinished')
+                .select('unfinished.id')
+                .where('unfinished.state', '=', 'recovering')
+                .whereRef('unfinished.group_key', '=', 'runs.group_key')
+                .whereRef('unfinished.id', '!=', 'runs.id'),
+            ),
+          ),
+        )
         .orderBy('claimable_at')
         .orderBy('seq')
         .limit(1),

@@ -18,5 +18,5 @@ export function createLog(level: LogLevel, format: 'json' | 'text'): Log {
     : pino(options, pino.destination({ fd: 2, sync: true }));
 }
 
-/** A logger that says nothing; for tests and for commands that print their own output. */
+/** A logger that says nothing; for tests and for commands that print their own output. @internal */
 export const silentLog: Log = pino({ level: 'silent' });

@@ -33,8 +33,12 @@ export const attach: Step<SwapDetails> = {
     const instanceId = replacementOf(context);
     const group = await cloud.groupInDetail(run.group);
     const sent = context.soFar('attach').desiredBefore;
-    if (memberOf(group, instanceId) === undefined) await send(context, instanceId, sent ?? group.desired);
-    return { kind: 'done', detail: { desiredBefore: sent ?? group.desired, owed: true } satisfies Joined };
+    const joined: Joined = { desiredBefore: sent ?? group.desired, owed: true };
+    if (memberOf(group, instanceId) === undefined) {
+      await context.checkpoint(joined);
+      await send(context, instanceId, { joined, again: sent !== undefined });
+    }
+    return { kind: 'done', detail: joined };
   },
   async undo(context): Promise<UndoOutcome> {
     const { instanceId } = context.soFar('launch');
@@ -51,15 +55,18 @@ export const attach: Step<SwapDetails> = {
   },
 };
 
-/** Written down before it is sent: from then on desired may be one larger. A refusal says for sure that it is not. */
-async function send(context: SwapContext, instanceId: string, desiredBefore: number): Promise<void> {
-  await context.checkpoint({ desiredBefore, owed: true } satisfies Joined);
+/** A refusal says for sure that desired is as it was, unless the request was sent before and its answer lost. */
+async function send(
+  context: SwapContext,
+  instanceId: string,
+  about: { readonly joined: Joined; readonly again: boolean },
+): Promise<void> {
   try {
     await context.cloud.attach(context.run.group, instanceId);
   } catch (thrown) {
     const failure = asFailure(thrown);
-    if (failure.disposition === 'reject')
-      await context.checkpoint({ desiredBefore, owed: false } satisfies Joined);
+    if (failure.disposition === 'reject' && !about.again)
+      await context.checkpoint({ ...about.joined, owed: false });
     throw failure;
   }
 }

@@ -100,7 +100,7 @@ function isThrottled(thrown: unknown): boolean {
   return thrown instanceof Failure && thrown.code === 'throttled';
 }
 
-/** What the SDK threw, as a Failure; its cause is the SDK's error. */
+/** What the SDK threw, as a Failure; its cause is the SDK's error. @internal */
 export function failureOf(operation: string, thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
   return classify(faultOf(operation, thrown), thrown);

@@ -81,6 +81,8 @@ function asPoint({ SpotPrice: text, Timestamp }: SpotPrice): PricePoint | null {
 /**
  * The last price, and the volatility from `from` to `now`. Each price counts for the time it held: until the next
  * one, or until now; what held before `from` counts from `from` on. Null without a price.
+ *
+ * @internal
  */
 export function quote(points: readonly PricePoint[], from: number, now: number): SpotQuote | null {
   const ordered = points.toSorted((a, b) => a.at - b.at);
