@@ -11,7 +11,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Fleet } from './fleet.ts';
 import type { LiveMemory } from './live-memory.ts';
-import { backoffMs, RUN_BACKOFF } from './retry.ts';
+import { backoffMs, STEP_BACKOFF } from './retry.ts';
 import type { Run } from './run.ts';
 import type { DecisionStore, Settlement, UndecidedEvent } from './store.ts';
 import { createWaker } from './waker.ts';
@@ -96,7 +96,7 @@ async function dispatchForEver(
       failures++;
       const { code, message } = asFailure(thrown);
       deps.log.error({ code, error: message, failures }, 'events wait: they could not be decided');
-      await sleep(deps.clock, backoffMs(RUN_BACKOFF, failures, deps.random), signal);
+      await sleep(deps.clock, backoffMs(STEP_BACKOFF, failures, deps.random), signal);
     }
   }
 }
@@ -158,7 +158,7 @@ async function settle(
         { code: failure.code, error: failure.message, attempt },
         'decisions could not be written',
       );
-      const again = await sleep(deps.clock, backoffMs(RUN_BACKOFF, attempt, deps.random), signal);
+      const again = await sleep(deps.clock, backoffMs(STEP_BACKOFF, attempt, deps.random), signal);
       if (!again) throw failure;
     }
   }

@@ -6,13 +6,14 @@ export interface Backoff {
   readonly capMs: number;
 }
 
-/** Requests of a step: quick at first, since most failures of AWS pass within seconds. */
+/** Requests of a step, and looks of a loop: quick at first, since most failures pass within seconds; then often enough for
+ * a spot instance's two minutes' notice, when cloud or store come back after an hour. */
 export const STEP_BACKOFF: Backoff = { baseMs: 1000, capMs: 30_000 };
 
 /** Looking whether something has happened yet; every look costs a call of the account's shared bucket. */
 export const POLL_BACKOFF: Backoff = { baseMs: 2000, capMs: 15_000 };
 
-/** Whole runs and loops of the daemon, when cloud or store are away (design: swap.md, "Recovery"). */
+/** Whole runs that were put off, when cloud or store are away (design: swap.md, "Recovery"). */
 export const RUN_BACKOFF: Backoff = { baseMs: 5000, capMs: 600_000 };
 
 /**

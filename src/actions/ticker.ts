@@ -1,6 +1,7 @@
 import { type Clock, sleep } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
 import type { IdKind } from '../base/id.ts';
+import type { Random } from '../base/random.ts';
 import type { Event } from '../engine/event.ts';
 import type { FleetView, GroupView } from '../engine/fleet.ts';
 import { selects } from '../engine/policies.ts';
@@ -8,6 +9,7 @@ import type { Ruleset } from '../engine/ruleset.ts';
 import { scheduleEvent } from '../engine/schedule.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Fleet } from './fleet.ts';
+import { backoffMs, STEP_BACKOFF } from './retry.ts';
 
 /** The groups are read afresh for time-driven rules when the last reading is older: they act on what they see. */
 const FLEET_MAX_AGE_MS = 10_000;
@@ -26,6 +28,7 @@ export interface TickerDeps {
   readonly fleet: Fleet;
   readonly ruleset: { current(): Ruleset };
   readonly clock: Clock;
+  readonly random: Random;
   readonly newId: (kind: IdKind) => string;
   readonly log: Log;
 }
@@ -46,39 +49,37 @@ export function createTicker(deps: TickerDeps): Ticker {
 
 async function tickForEver(deps: TickerDeps, signal: AbortSignal): Promise<void> {
   /** Last period done, by rule. */
-  let done = new Map<string, number>();
+  const done = new Map<string, number>();
+  let failures = 0;
   while (!signal.aborted) {
-    done = await tick(deps, done);
-    await sleep(deps.clock, LONGEST_NAP_MS, signal);
+    try {
+      await tick(deps, done);
+      failures = 0;
+    } catch (thrown) {
+      failures++;
+      const { code, message } = asFailure(thrown);
+      deps.log.warn({ code, error: message, failures }, 'time-driven rules are late');
+    }
+    const nap = failures === 0 ? LONGEST_NAP_MS : backoffMs(STEP_BACKOFF, failures, deps.random);
+    await sleep(deps.clock, nap, signal);
   }
 }
 
-/** Sends the events of the rules whose period has begun. A period that could not be sent is tried again at the next look. */
-async function tick(deps: TickerDeps, done: ReadonlyMap<string, number>): Promise<Map<string, number>> {
+/** Sends the events of the rules whose period has begun. A period that could not be sent stays due. */
+async function tick(deps: TickerDeps, done: Map<string, number>): Promise<void> {
   const ruleset = deps.ruleset.current();
   const now = deps.clock.now();
-  const due = timed(ruleset).filter(({ rule, everyMs }) => done.get(rule) !== Math.floor(now / everyMs));
-  const next = new Map(timed(ruleset).flatMap(({ rule }) => entryOf(done, rule)));
-  if (due.length === 0) return next;
-  try {
-    const fleet = await deps.fleet.atMost(FLEET_MAX_AGE_MS);
-    const groups = managedGroups(ruleset, fleet);
-    const { newId } = deps;
-    const events = due.flatMap(({ rule, everyMs }) =>
-      groups.map((group) => scheduleEvent({ rule, everyMs, group: group.group, now, newId })),
-    );
-    if (events.length > 0) await deps.append(events);
-    for (const { rule, everyMs } of due) next.set(rule, Math.floor(now / everyMs));
-  } catch (thrown) {
-    const failure = asFailure(thrown);
-    deps.log.warn({ code: failure.code, error: failure.message }, 'time-driven rules are late');
-  }
-  return next;
-}
-
-function entryOf(done: ReadonlyMap<string, number>, rule: string): [string, number][] {
-  const period = done.get(rule);
-  return period === undefined ? [] : [[rule, period]];
+  const rules = timed(ruleset);
+  for (const known of done.keys()) if (!rules.some(({ rule }) => rule === known)) done.delete(known);
+  const due = rules.filter(({ rule, everyMs }) => done.get(rule) !== Math.floor(now / everyMs));
+  if (due.length === 0) return;
+  const groups = managedGroups(ruleset, await deps.fleet.atMost(FLEET_MAX_AGE_MS));
+  const { newId } = deps;
+  const events = due.flatMap(({ rule, everyMs }) =>
+    groups.map((group) => scheduleEvent({ rule, everyMs, group: group.group, now, newId })),
+  );
+  if (events.length > 0) await deps.append(events);
+  for (const { rule, everyMs } of due) done.set(rule, Math.floor(now / everyMs));
 }
 
 /** Enabled rules with their shortest period. */

@@ -63,7 +63,16 @@ function start(site: World): Ticker {
   };
   const current = { current: () => ruleset(site.rules, [lax({ groups: { names: ['web', 'api'] } })]) };
   const newId = idMaker(clock, seededRandom(Math.floor(clock.now() % 1000)));
-  const ticker = createTicker({ append, fleet: view, ruleset: current, clock, newId, log: silentLog });
+  const random = seededRandom(1);
+  const ticker = createTicker({
+    append,
+    fleet: view,
+    ruleset: current,
+    clock,
+    random,
+    newId,
+    log: silentLog,
+  });
   ticker.start();
   return ticker;
 }
