@@ -6,8 +6,10 @@ export interface Backoff {
   readonly capMs: number;
 }
 
-/** Requests of a step, and looks of a loop: quick at first, since most failures pass within seconds; then often enough for
- * a spot instance's two minutes' notice, when cloud or store come back after an hour. */
+/**
+ * Requests of a step, and looks of a loop: quick at first, since most failures pass within seconds; never so rare that the
+ * two minutes' notice of a spot instance would be over when cloud or store come back.
+ */
 export const STEP_BACKOFF: Backoff = { baseMs: 1000, capMs: 30_000 };
 
 /** Looking whether something has happened yet; every look costs a call of the account's shared bucket. */

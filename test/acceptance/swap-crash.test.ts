@@ -94,7 +94,7 @@ async function ended(site: Site, id: string, scenario: Scenario): Promise<Run> {
     await site.clock.advance(1000);
     scenario.meanwhile?.(site);
   }
-  return await site.ended(id, 0);
+  return site.ended(id, 0);
 }
 
 for (const scenario of SCENARIOS) {

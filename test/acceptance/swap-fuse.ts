@@ -51,13 +51,13 @@ export class Fuse {
   }
 
   async #pass(write: string | null, call: () => Promise<unknown>): Promise<unknown> {
-    if (this.#lost) return await never();
-    if (write === null) return await call();
-    if (write !== 'store.claim' && this.#isHere(this.writes.length + 1, 'before')) return await this.#lose();
+    if (this.#lost) return never();
+    if (write === null) return call();
+    if (write !== 'store.claim' && this.#isHere(this.writes.length + 1, 'before')) return this.#lose();
     const answer = await call();
     if (answer === null) return answer;
     this.writes.push(write);
-    return this.#isHere(this.writes.length, 'after') ? await this.#lose() : answer;
+    return this.#isHere(this.writes.length, 'after') ? this.#lose() : answer;
   }
 
   #isHere(at: number, when: Loss['when']): boolean {

@@ -70,19 +70,11 @@ const swap = fc.record({ urgent: fc.boolean(), terminate: fc.boolean() });
 
 /** Lets it happen; answers by how much desired was changed. */
 function happen(site: Site, old: string, what: Happening): number {
-  switch (what.kind) {
-    case 'fault':
-      site.cloud.failNext(what.operation, what.fault);
-      return 0;
-    case 'lost-answer':
-      site.cloud.loseAnswer(what.operation);
-      return 0;
-    case 'scale':
-      return scale(site, what.by);
-    default:
-      die(site, old, what.kind);
-      return 0;
-  }
+  if (what.kind === 'scale') return scale(site, what.by);
+  if (what.kind === 'fault') site.cloud.failNext(what.operation, what.fault);
+  else if (what.kind === 'lost-answer') site.cloud.loseAnswer(what.operation);
+  else die(site, old, what.kind);
+  return 0;
 }
 
 function scale(site: Site, by: number): number {

@@ -22,7 +22,7 @@ export const hold: Step<SwapDetails> = {
     const { cloud, run } = context;
     const group = await cloud.groupInDetail(run.group);
     const mark = markOn(group);
-    if (mark !== null && mark.run !== run.id) return await clear(context, group, mark);
+    if (mark !== null && mark.run !== run.id) return clear(context, group, mark);
     const held = heldSoFar(context) ?? (await decideHold(context, group));
     if (held === null) {
       const message = `desired ${group.desired} and maximum ${group.max}`;
@@ -145,9 +145,11 @@ async function unprotect(context: SwapContext, group: GroupDetail): Promise<void
     await context.cloud.protect(context.run.group, instanceId, false);
 }
 
-/** Does every part, whatever becomes of the others; then fails as the first that failed. */
+/** Does every part, whatever becomes of the others; then fails, and as one that passes if there is such a failure. */
 async function inAnyCase(...parts: readonly (() => Promise<void>)[]): Promise<void> {
-  let first: Failure | null = null;
-  for (const part of parts) await part().catch((thrown: unknown) => (first ??= asFailure(thrown)));
-  if (first !== null) throw first;
+  const failures: Failure[] = [];
+  for (const part of parts) await part().catch((thrown: unknown) => failures.push(asFailure(thrown)));
+  const open = failures.filter(({ disposition }) => disposition !== 'done');
+  const failure = open.find(({ disposition }) => disposition === 'retry') ?? open[0];
+  if (failure !== undefined) throw failure;
 }

@@ -46,7 +46,7 @@ export const attach: Step<SwapDetails> = {
     if (typeof instanceId !== 'string' || group === null) return { kind: 'undone' };
     insistOnOld(context, group);
     const member = memberOf(group, instanceId);
-    if (member !== undefined) return await takeOut(context, member);
+    if (member !== undefined) return takeOut(context, member);
     // It was one and is gone by itself, so its share of desired is still there.
     const { owed } = context.soFar('attach');
     if (owed === true && (await lowerDesired(context, group)))

@@ -11,6 +11,8 @@ import type { PlanInput, SwapPlan } from './swap-plan.ts';
 
 /** Interruptions of a market count against it for a day. */
 const INTERRUPTION_MEMORY_MS = 86_400_000;
+/** So many markets of a purchase option are tried: a shortage must not use up the account's launches (EC2 fleets: 15). */
+const MOST_TRIED = 15;
 /** Rejected markets kept in the table beyond those that differ in kind or size, which are only counted. */
 const REJECTED_ROWS = 40;
 
@@ -83,9 +85,7 @@ function withCandidates(input: PlanInput, instance: InstanceView, to: PurchaseOp
     return refused({ reason: 'no_candidate', detail });
   }
   const candidates = allCandidates(input, { instance, to, original });
-  const order = candidates
-    .filter((candidate) => candidate.rejected === null)
-    .map((candidate) => candidate.market);
+  const order = toTry(candidates);
   const shown = shownPlan(old, to, candidates);
   const refusal = noneRefusal(order, candidates);
   if (refusal !== null) return refused(refusal, shown);
@@ -104,6 +104,13 @@ function allCandidates(input: PlanInput, wanted: Wanted): readonly Candidate[] {
   if (wanted.to === 'on-demand' || !mayFallBack(input, wanted.instance)) return first;
   const fallback = candidatesOf(input, { ...wanted, to: 'on-demand' });
   return [...first, ...fallback];
+}
+
+/** The best of each purchase option, in the order in which they were ranked. */
+function toTry(candidates: readonly Candidate[]): readonly Market[] {
+  const good = candidates.filter(({ rejected }) => rejected === null).map(({ market }) => market);
+  const byOption = Map.groupBy(good, ({ purchaseOption }) => purchaseOption);
+  return [...byOption.values()].flatMap((markets) => markets.slice(0, MOST_TRIED));
 }
 
 function mayFallBack({ spec, policy, group, view }: PlanInput, instance: InstanceView): boolean {

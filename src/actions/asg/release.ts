@@ -30,9 +30,9 @@ export const releaseOld: Step<SwapDetails> = {
     const member = memberOf(group, old.instanceId);
     const gone = member === undefined || isLeaving(member);
     const sent = context.soFar('release-old').how;
-    if (gone && sent !== undefined) return await leftBy(context, group, sent);
+    if (gone && sent !== undefined) return leftBy(context, group, sent);
     insistOnReplacement(context, group);
-    if (gone) return await leftBy(context, group, 'found-gone');
+    if (gone) return leftBy(context, group, 'found-gone');
     const released: Released = { how: release, lowered: true };
     await context.checkpoint(released);
     const request =

@@ -53,7 +53,7 @@ function fleetOf(site: World): Fleet {
       if (!site.readable) throw OUT;
       const members = site.members.map((id) => instance(id));
       site.newest = { ...fleet(group(members)), readAt: site.clock.now() };
-      return await Promise.resolve(site.newest);
+      return Promise.resolve(site.newest);
     },
   };
 }
@@ -179,7 +179,7 @@ for (const [when, settled] of [
       async settle(settlements) {
         if (settled) await real.settle(settlements);
         lost = true;
-        return await new Promise(() => {});
+        return new Promise(() => {});
       },
     });
     const cooldown = { forMs: HOUR, per: ['instance' as const] };

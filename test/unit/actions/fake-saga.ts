@@ -59,11 +59,11 @@ export class Stage {
       name,
       perform: async () => {
         this.add(name);
-        return await Promise.resolve({ kind: 'done', detail: { by: name } });
+        return Promise.resolve({ kind: 'done', detail: { by: name } });
       },
       undo: async () => {
         this.remove(name);
-        return await Promise.resolve({ kind: 'undone' });
+        return Promise.resolve({ kind: 'undone' });
       },
       ...rest,
     };
@@ -86,7 +86,7 @@ export class Stage {
   async perform(steps: readonly Step[]): Promise<SagaEnd> {
     const action: Action = { kind: 'swap', steps };
     const claim: Claim = { run: this.run, holder: 'h', fence: 1 };
-    return await performActions(
+    return performActions(
       openJournal(claim, { record: this.#record }, this.clock),
       [action],
       this.#deps(),
@@ -103,7 +103,7 @@ export class Stage {
       over = true;
     });
     await Promise.all([this.clock.advanceUntil(() => over, limitMs), end.catch(() => null)]);
-    return await end;
+    return end;
   }
 
   states(): readonly string[] {
@@ -145,6 +145,6 @@ export function answers(
   return async () => {
     const answer = list[Math.min(position++, list.length - 1)];
     if (answer === undefined || answer instanceof Error) throw answer;
-    return await Promise.resolve(answer);
+    return Promise.resolve(answer);
   };
 }

@@ -38,7 +38,7 @@ function site(rest: Partial<Fake> = {}): { fleet: Fleet; clock: ManualClock; fak
   const answer = async <T>(what: string, value: () => T): Promise<T> => {
     fake.asked.push(what);
     if (fake.failure !== null) throw fake.failure;
-    return await Promise.resolve(value());
+    return Promise.resolve(value());
   };
   const fleet = createFleet({
     clock,

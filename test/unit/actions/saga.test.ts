@@ -28,7 +28,7 @@ test('a later step reads what an earlier one wrote down, and nothing of a step t
       perform: async (context) => {
         read.push(context.detail('a'), context.soFar('c'));
         context.detail('c');
-        return await Promise.resolve(DONE);
+        return Promise.resolve(DONE);
       },
     }),
     stage.step('c'),
@@ -147,7 +147,7 @@ test('a step that waits is polled less and less often, and never more than fifte
     stage.step('a', {
       perform: async () => {
         at.push(stage.clock.now());
-        return await Promise.resolve(at.length < 9 ? WAIT : DONE);
+        return Promise.resolve(at.length < 9 ? WAIT : DONE);
       },
     }),
   ]);
@@ -216,7 +216,7 @@ test('a failure undoes everything that was begun, the failing step included, new
   const stage = new Stage();
   const half = async (): Promise<never> => {
     stage.add('c');
-    return await Promise.reject(DENIED);
+    return Promise.reject(DENIED);
   };
   const end = await stage.finish([
     stage.step('plan'),
@@ -311,7 +311,7 @@ test('a lost lease ends the saga at once: nothing is written, performed or undon
   const stage = new Stage();
   const lost = async (): Promise<StepOutcome> => {
     stage.fenced = true;
-    return await Promise.resolve(DONE);
+    return Promise.resolve(DONE);
   };
   const steps = [stage.step('plan'), stage.step('b', { perform: lost }), stage.step('c')];
   await assert.rejects(
@@ -365,7 +365,7 @@ const half = (stage: Stage, name: string): Step =>
     perform: async (context) => {
       await context.checkpoint({ sent: true });
       stage.add(name);
-      return await Promise.reject(DENIED);
+      return Promise.reject(DENIED);
     },
   });
 const twoPart = (stage: Stage, name: string): Step =>

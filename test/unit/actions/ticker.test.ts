@@ -58,7 +58,7 @@ function start(site: World): Ticker {
     async atMost() {
       site.reads += 1;
       if (!site.readable) throw AWAY;
-      return await Promise.resolve(fleet(...site.groups));
+      return Promise.resolve(fleet(...site.groups));
     },
   };
   const current = { current: () => ruleset(site.rules, [lax({ groups: { names: ['web', 'api'] } })]) };

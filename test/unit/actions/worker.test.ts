@@ -38,7 +38,7 @@ function lasting(ms: number): Step {
       const since = began.get(run.id) ?? clock.now();
       began.set(run.id, since);
       const done = clock.now() - since >= ms;
-      return await Promise.resolve(done ? { kind: 'done', detail: {} } : { kind: 'wait', for: 'time' });
+      return Promise.resolve(done ? { kind: 'done', detail: {} } : { kind: 'wait', for: 'time' });
     },
     { deadlineMs: () => 10 * ms },
   );
@@ -244,7 +244,7 @@ test('a run that is taken over is looked at first: while the cloud cannot be rea
   let performed = 0;
   const counted = step(async () => {
     performed += 1;
-    return await Promise.resolve({ kind: 'done', detail: {} });
+    return Promise.resolve({ kind: 'done', detail: {} });
   });
   const first = await startProcess(site, { steps: [lasting(10 * MINUTE)], holder: 'a', cloud });
   await site.clock.advance(SECOND);
@@ -284,7 +284,7 @@ test('a result that could not be written is found again: the run ends, and its s
   });
   const counted = step(async () => {
     performed += 1;
-    return await Promise.resolve({ kind: 'done', detail: {} });
+    return Promise.resolve({ kind: 'done', detail: {} });
   });
   const { memory } = await startProcess(site, { steps: [counted], holder: 'a', store });
   await site.clock.advance(SECOND);
@@ -335,7 +335,7 @@ test('a run that was put off in the middle keeps its group to itself: no other r
   const steps = [
     step(async ({ run }) => {
       if (run.id !== seen.at(-1)) seen.push(run.id);
-      return await Promise.resolve(away ? { kind: 'wait', for: 'it' } : { kind: 'done', detail: {} });
+      return Promise.resolve(away ? { kind: 'wait', for: 'it' } : { kind: 'done', detail: {} });
     }),
   ];
   const process = await startProcess(site, { steps, holder: 'a', cloud });

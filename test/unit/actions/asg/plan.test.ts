@@ -209,6 +209,22 @@ test('on-demand markets stand behind all spot markets, and only where falling ba
   ]);
 });
 
+test('pitfall 21: in a shortage a swap asks for the best fifteen markets of an option, not for all there are', () => {
+  const names = Array.from({ length: 40 }, (_, index) => `m${100 + index}.large`);
+  const types = ['m5.large', ...names].map((name) => type(name));
+  const data = dataOf(
+    types,
+    ['m5.large', ...names].map((name, index) => offer(name, { spotPrice: 0.04 + index / 1000 })),
+  );
+  const plan = planned({ rest: { data }, spec: { urgent: true } });
+  assert.deepEqual(
+    plan.order.map(({ purchaseOption }) => purchaseOption),
+    [...Array.from({ length: 15 }, () => 'spot'), ...Array.from({ length: 15 }, () => 'on-demand')],
+  );
+  assert.equal(plan.order[0]?.type, 'm100.large');
+  assert.equal(plan.plan.chosen, 'm100.large/eu-west-1a/spot');
+});
+
 test('the same market is never among those to try', () => {
   for (const to of ['spot', 'same', 'auto'] as const) {
     assert.ok(!planned({ spec: { to } }).order.some(({ type: name }) => name === 'm5.large'));
