@@ -34,11 +34,11 @@ export const attach: Step<SwapDetails> = {
     const group = await cloud.groupInDetail(run.group);
     const sent = context.soFar('attach').desiredBefore;
     const joined: Joined = { desiredBefore: sent ?? group.desired, owed: true };
-    if (memberOf(group, instanceId) === undefined) {
-      await context.checkpoint(joined);
-      await send(context, instanceId, { joined, again: sent !== undefined });
-    }
-    return { kind: 'done', detail: joined };
+    if (memberOf(group, instanceId) !== undefined) return { kind: 'done', detail: joined };
+    await context.checkpoint(joined);
+    await send(context, instanceId, { joined, again: sent !== undefined });
+    // Accepted now, so an earlier request had no effect, and desired may have been changed by others since.
+    return { kind: 'done', detail: { ...joined, desiredBefore: group.desired } };
   },
   async undo(context): Promise<UndoOutcome> {
     const { instanceId } = context.soFar('launch');
@@ -88,7 +88,7 @@ async function takeOut(context: SwapContext, { instanceId, lifecycleState }: Mem
   ) {
     await context.checkpoint({ ...context.soFar('attach'), owed: false });
   }
-  // Detaching a standby instance makes the group terminate another one; and a person has put it there (aws.md, 2.1).
+  // Detaching a standby instance can make the group terminate another one (Auto Scaling guide, "Detach or attach instances").
   if (lifecycleState === 'Standby')
     throw new Failure('state_refused', 'reject', `${instanceId} was put on standby`);
   return { kind: 'wait', for: `${instanceId} to leave the group` };

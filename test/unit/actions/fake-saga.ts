@@ -3,7 +3,6 @@ import { openJournal } from '../../../src/actions/journal.ts';
 import type { Run, StepRecord } from '../../../src/actions/run.ts';
 import { performActions, type SagaDeps, type SagaEnd } from '../../../src/actions/saga.ts';
 import type { Claim } from '../../../src/actions/store.ts';
-import type { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 
@@ -86,11 +85,7 @@ export class Stage {
   async perform(steps: readonly Step[]): Promise<SagaEnd> {
     const action: Action = { kind: 'swap', steps };
     const claim: Claim = { run: this.run, holder: 'h', fence: 1 };
-    return performActions(
-      openJournal(claim, { record: this.#record }, this.clock),
-      [action],
-      this.#deps(),
-    );
+    return performActions(openJournal(claim, { record: this.#record }, this.clock), [action], this.#deps());
   }
 
   /** As `perform`, while time passes. */
@@ -139,12 +134,11 @@ export class Stage {
 
 /** A `perform` that answers these one after the other, and the last one for ever; a Failure is thrown. */
 export function answers(
-  ...list: readonly (StepOutcome | Failure)[]
+  ...list: readonly (StepOutcome | Error)[]
 ): (context: StepContext) => Promise<StepOutcome> {
   let position = 0;
-  return async () => {
-    const answer = list[Math.min(position++, list.length - 1)];
-    if (answer === undefined || answer instanceof Error) throw answer;
-    return Promise.resolve(answer);
+  return () => {
+    const answer = list[Math.min(position++, list.length - 1)] ?? new Error('no answer is left');
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
   };
 }

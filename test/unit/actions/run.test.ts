@@ -64,7 +64,7 @@ for (const state of RUN_STATES) {
 test('a run that lost its worker never goes straight back to running', () => {
   const lost = transition({ ...run, state: 'running' }, { kind: 'lease_lost' });
   assert.equal(lost?.state, 'recovering');
-  assert.equal(lost === null ? null : transition(lost, { kind: 'claimed' })?.state, 'recovering');
+  assert.equal(transition(lost, { kind: 'claimed' })?.state, 'recovering');
 });
 
 test('only a state without a way out is over', () => {

@@ -55,7 +55,7 @@ test('what a step checkpoints is there when it is performed again, and is kept w
 
 interface Row {
   readonly rule: string;
-  readonly answer: StepOutcome | Failure;
+  readonly answer: StepOutcome | Error;
   readonly rest?: Partial<Step>;
   readonly end: string;
   readonly state: string;
@@ -88,7 +88,7 @@ const ROWS: readonly Row[] = [
   },
   {
     rule: 'an error that nobody has classified is a defect and is not repeated',
-    answer: new TypeError('oops') as unknown as Failure,
+    answer: new TypeError('oops'),
     end: 'rolled_back internal',
     state: 'undone',
   },
