@@ -43,7 +43,7 @@ export const LENIENT: PolicySpec = {
   minInstanceAgeMs: 0,
 };
 
-export const SPOT_SWAP: SwapSpec = {
+const SPOT_SWAP: SwapSpec = {
   to: 'spot',
   terminate: true,
   urgent: false,

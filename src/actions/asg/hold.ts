@@ -4,9 +4,9 @@ import { marketName } from '../../base/market.ts';
 import type { GroupDetail } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
 import { type HoldMark, markOn, markText } from './hold-mark.ts';
-import { groupIfAny, memberOf } from './membership.ts';
+import { groupIfAny, isLeaving, memberOf } from './membership.ts';
 import { lowerDesired } from './surplus.ts';
-import type { Held, SwapContext, SwapDetails } from './swap-details.ts';
+import type { GivenBack, Held, SwapContext, SwapDetails } from './swap-details.ts';
 import { HOLD_TAG } from './tags.ts';
 
 /** The only process that a swap suspends: it would act on the imbalance of the moment (pitfalls 10, 11). */
@@ -97,12 +97,19 @@ async function take(context: SwapContext, group: GroupDetail, held: Held): Promi
   if (held.max !== null && group.max === held.max.from) await cloud.resize(run.group, { max: held.max.to });
 }
 
-/** The protection ends once desired is right: until then the group might choose the replacement. */
+/** The protection ends once the group is at its size: until then it might choose the replacement. */
 async function standDown(context: SwapContext, group: GroupDetail): Promise<void> {
-  if (!context.detail('release-old').lowered && (await lowerDesired(context, group))) {
-    throw new Failure('group_changed', 'retry', 'the group has to be seen at its size');
-  }
+  if (!context.detail('release-old').lowered) await lowerOnce(context, group);
   await unprotect(context, group);
+}
+
+/** Written down once it is done: a later look must not take somebody's scale-out for the same. */
+async function lowerOnce(context: SwapContext, group: GroupDetail): Promise<void> {
+  const before = context.soFar('give-back').lowered === true;
+  const now = !before && (await lowerDesired(context, group));
+  if (now) await context.checkpoint({ lowered: true } satisfies GivenBack);
+  const tooMany = before && group.members.filter((member) => !isLeaving(member)).length > group.desired;
+  if (now || tooMany) throw new Failure('group_changed', 'retry', 'the group has to be seen at its size');
 }
 
 /** The mark goes last, and only when nothing is left to give back: a crash, or a refusal, in between loses nothing. */

@@ -50,7 +50,7 @@ export const attach: Step<SwapDetails> = {
     // It was one and is gone by itself, so its share of desired is still there.
     const { owed } = context.soFar('attach');
     if (owed === true && (await lowerDesired(context, group)))
-      return { kind: 'wait', for: 'the group to be at its size' };
+      await context.checkpoint({ ...context.soFar('attach'), owed: false });
     return { kind: 'undone' };
   },
 };

@@ -15,7 +15,7 @@ export interface SwapDetails extends Readonly<Record<string, object>> {
   readonly 'release-old': Released;
   readonly 'await-released': object;
   readonly 'terminate-old': object;
-  readonly 'give-back': object;
+  readonly 'give-back': GivenBack;
 }
 
 export type SwapContext = StepContext<SwapDetails>;
@@ -59,5 +59,10 @@ export interface Released {
   /** `found-gone`: it had left by itself, e.g. reclaimed, or a person took it out. */
   readonly how: 'detach' | 'terminate-in-group' | 'found-gone';
   /** Whether desired is back where it was before the attach; if not, the swap must not end with one instance too many. */
+  readonly lowered: boolean;
+}
+
+export interface GivenBack {
+  /** Whether this step had to lower desired, because the old instance left by itself. */
   readonly lowered: boolean;
 }
