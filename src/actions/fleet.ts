@@ -27,15 +27,20 @@ export interface FleetDeps {
 }
 
 export function createFleet(deps: FleetDeps): Fleet {
-  const prices = createPriceBook(deps);
   let newest: FleetView | null = null;
+  let last: Reading | null = null;
   let reading: Promise<FleetView> | null = null;
+  const prices = createPriceBook(deps, () => show());
+  const show = (): void => {
+    if (last !== null) newest = viewOf(last, prices);
+  };
   const read = async (): Promise<FleetView> => {
     const readAt = deps.clock.now();
     const groups = await deps.cloud.groups();
     const machines = await readMachines(deps.cloud, groups);
+    last = { readAt, groups, machines };
     prices.refresh(groups);
-    newest = viewOf(readAt, groups, { machines, prices });
+    newest = viewOf(last, prices);
     return newest;
   };
   return {
@@ -48,6 +53,13 @@ export function createFleet(deps: FleetDeps): Fleet {
       return reading;
     },
   };
+}
+
+/** What was read together; kept, so that prices which come later can be put on it. */
+interface Reading {
+  readonly readAt: number;
+  readonly groups: readonly Group[];
+  readonly machines: ReadonlyMap<string, Instance>;
 }
 
 /** The view of one group from a fresh reading, for a plan. */
@@ -119,17 +131,13 @@ async function readMachines(
   return new Map(machines.flat().map((machine) => [machine.id, machine]));
 }
 
-function viewOf(
-  readAt: number,
-  read: readonly Group[],
-  about: { readonly machines: ReadonlyMap<string, Instance>; readonly prices: PriceBook },
-): FleetView {
+function viewOf({ readAt, groups: read, machines }: Reading, prices: PriceBook): FleetView {
   const groups = new Map<string, GroupView>();
   const instances = new Map<string, { group: string; instance: InstanceView }>();
   const addresses = new Map<string, readonly string[]>();
   for (const group of read) {
     const key = groupKey(group.group);
-    const view = groupView(group, about.machines, about.prices.of(group.group));
+    const view = groupView(group, machines, prices.of(group.group));
     groups.set(key, view);
     for (const instance of view.instances) {
       instances.set(instance.id, { group: key, instance });
@@ -169,7 +177,7 @@ interface PriceBook {
   refresh(groups: readonly Group[]): void;
 }
 
-function createPriceBook(deps: FleetDeps): PriceBook {
+function createPriceBook(deps: FleetDeps, came: () => void): PriceBook {
   const books = new Map<string, { priceOf: PriceOf; askedAt: number }>();
   const nothingKnown: PriceOf = () => null;
   const ask = async (place: CloudPlace, zones: readonly string[]): Promise<void> => {
@@ -179,6 +187,7 @@ function createPriceBook(deps: FleetDeps): PriceBook {
     try {
       const priceOf = pricesIn(await deps.cloud.marketData(place, zones));
       books.set(key, { priceOf, askedAt: deps.clock.now() });
+      came();
     } catch (thrown) {
       deps.log.warn({ region: place.region, error: asFailure(thrown).message }, 'prices could not be read');
     }

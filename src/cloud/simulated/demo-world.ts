@@ -8,7 +8,11 @@ export function demoWorld(): SimulatedWorld {
       max: 12,
       instances: [instances('m5.large', 'eu-west-1a', 8, { purchaseOption: 'spot' })],
       launch: template('m5.large', { spot: true }),
-      tags: [{ key: 'service', value: 'web', propagates: true }],
+      tags: [
+        { key: 'service', value: 'web', propagates: true },
+        // What the starter policies select by, so that `serve --cloud simulated --rules rules` has something to do.
+        { key: 'coppice-enabled', value: 'true', propagates: true },
+      ],
     }),
   ]);
 }

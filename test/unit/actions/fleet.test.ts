@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createFleet, type Fleet } from '../../../src/actions/fleet.ts';
 import { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
@@ -47,11 +48,14 @@ function site(rest: Partial<Fake> = {}): { fleet: Fleet; clock: ManualClock; fak
       groups: () => answer('groups', () => fake.groups),
       instances: (where, ids) =>
         answer(`instances ${where.region}`, () => fake.machines.filter(({ id }) => ids.includes(id))),
-      marketData: (where) =>
-        answer(`prices ${where.region}`, () => {
+      // Later than the reading of the groups, as in earnest.
+      marketData: async (where) => {
+        await nextTurn();
+        return answer(`prices ${where.region}`, () => {
           if (fake.prices instanceof Failure) throw fake.prices;
           return fake.prices;
-        }),
+        });
+      },
     },
   });
   return { fleet, clock, fake };
@@ -63,9 +67,20 @@ test('a reading is kept for as long as the asker allows, and shared by all who a
   const [one, two] = await Promise.all([fleet.atMost(1000), fleet.atMost(0)]);
   assert.equal(one, two);
   await clock.advance(1000);
-  assert.equal(await fleet.atMost(1000), one);
-  assert.notEqual(await fleet.atMost(999), one);
+  const kept = await fleet.atMost(1000);
+  assert.equal(kept.readAt, one.readAt);
+  assert.notEqual((await fleet.atMost(999)).readAt, one.readAt);
   assert.equal(fake.asked.filter((what) => what === 'groups').length, 2);
+});
+
+test('prices that come after the reading are put on it without reading the groups again', async () => {
+  const { fleet, clock, fake } = site();
+  const priceOf = (view: FleetView | null): (number | null)[] =>
+    [...(view?.instances.values() ?? [])].map(({ instance }) => instance.hourlyPrice);
+  assert.deepEqual(new Set(priceOf(await fleet.atMost(0))), new Set([null]));
+  await clock.advance(1);
+  assert.ok(priceOf(fleet.current()).every((price) => price !== null));
+  assert.equal(fake.asked.filter((what) => what === 'groups').length, 1);
 });
 
 test('machines are read once a place, and a group of one place never waits for the ids of another', async () => {
@@ -83,7 +98,7 @@ test('a reading that failed leaves the last one, and the next asker tries again'
   await clock.advance(1);
   fake.failure = AWAY;
   await assert.rejects(fleet.atMost(0), AWAY);
-  assert.equal(fleet.current(), good);
+  assert.equal(fleet.current()?.readAt, good.readAt);
   fake.failure = null;
   assert.notEqual(await fleet.atMost(0), good);
 });
