@@ -1,11 +1,15 @@
 import type { ActionWorld } from './actions/action.ts';
 import { swapTarget } from './actions/asg/swap.ts';
+import { cancelRun } from './actions/cancel.ts';
 import { ACTIONS } from './actions/catalog.ts';
 import { createDispatcher } from './actions/dispatcher.ts';
+import { dryRun } from './actions/dry-run.ts';
 import { createFleet, type Fleet } from './actions/fleet.ts';
 import { createHousekeeper, showInbox } from './actions/housekeeper.ts';
+import { createJanitor } from './actions/janitor.ts';
 import { createLiveMemory, type LiveMemory } from './actions/live-memory.ts';
 import { isOver, type Run, type StepRecord } from './actions/run.ts';
+import { createSwapRequests } from './actions/swap-requests.ts';
 import { createTicker } from './actions/ticker.ts';
 import { createUnavailableMarkets } from './actions/unavailable-markets.ts';
 import { createWorker } from './actions/worker.ts';
@@ -162,6 +166,8 @@ interface Walk extends Parts {
   readonly fleet: Fleet;
   readonly inbox: { append(events: readonly Event[]): ReturnType<SqliteStore['append']> };
   readonly newId: ReturnType<typeof idMaker>;
+  readonly swaps: ApiDeps['swaps'];
+  readonly cancel: ApiDeps['cancel'];
 }
 
 /** Wires inbox, engine, run queue and actions, and starts their loops. */
@@ -177,14 +183,21 @@ async function startWalk(
   const newId = idMaker(clock, random);
   const common = { store, fleet, memory, ruleset: reloader, clock, random, newId, log, metrics };
 
-  const worker = createWorker({
-    ...{ ...common, cloud, actions: ACTIONS, world: worldOf({ reloader, memory, store, markets, clock }) },
-    ...{ holder: newId('run'), concurrency: options.concurrency },
-    progressed: (run, step) => progressed(ports, run, step),
-  });
+  const { shadow } = options;
+  const world = worldOf({ reloader, memory, store, markets, clock });
+  const acting = {
+    ...{ ...common, cloud, actions: ACTIONS, world },
+    progressed: (run: Run, step: StepRecord | null) => progressed(ports, run, step),
+  };
+
+  const worker = createWorker({ ...acting, holder: newId('run'), concurrency: options.concurrency });
+  const requests = createSwapRequests({ clock, newId, append: (events) => inbox.append(events) });
   const dispatcher = createDispatcher({
-    ...{ ...common, shadow: options.shadow, runsAdded: worker.wake },
-    decided: (decision) => ports.watcher?.decided(decision),
+    ...{ ...common, shadow, runsAdded: worker.wake },
+    decided(decision) {
+      requests.decided(decision);
+      ports.watcher?.decided(decision);
+    },
   });
   const inbox: Walk['inbox'] = {
     async append(events) {
@@ -195,11 +208,17 @@ async function startWalk(
   };
   const ticker = createTicker({ ...common, append: inbox.append });
   const housekeeper = createHousekeeper({ ...common, markets, retentionMs: options.retentionMs });
-  for (const [name, loop] of Object.entries({ housekeeper, worker, dispatcher, ticker })) {
+  // A shadow often runs beside the daemon that acts: it must not take that one's work for left behind.
+  const janitor = shadow ? {} : { janitor: createJanitor({ ...common, cloud }) };
+  for (const [name, loop] of Object.entries({ housekeeper, worker, dispatcher, ticker, ...janitor })) {
     loop.start();
     cleanUp.add(name, () => loop.stop());
   }
-  return { reloader, memory, store, fleet, inbox, newId };
+  return {
+    ...{ reloader, memory, store, fleet, inbox, newId },
+    swaps: { ask: requests.ask, dryRun: (wish) => dryRun(wish, { ...common, cloud, world, shadow }) },
+    cancel: (runId) => cancelRun(acting, runId, 'a request over HTTP'),
+  };
 }
 
 function progressed({ metrics, watcher }: BuiltPorts, run: Run, step: StepRecord | null): void {
@@ -264,13 +283,13 @@ function worldOf(
   };
 }
 
-function apiDeps(options: AppOptions, ports: BuiltPorts, parts: Parts & { readonly fleet: Fleet }): ApiDeps {
+function apiDeps(options: AppOptions, ports: BuiltPorts, parts: Walk): ApiDeps {
   const { clock, log, metrics } = ports;
-  const { reloader, memory, store, fleet } = parts;
+  const { reloader, memory, store, fleet, swaps, cancel } = parts;
   const { version, shadow } = options;
   const cloud = options.cloud.kind === 'aws' ? 'aws' : 'simulated';
   return {
-    ...{ clock, log, store, fleet, memory },
+    ...{ clock, log, store, fleet, memory, swaps, cancel },
     metrics: {
       registry: {
         contentType: metrics.registry.contentType,

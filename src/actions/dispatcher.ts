@@ -5,11 +5,11 @@ import type { IdKind } from '../base/id.ts';
 import type { Random } from '../base/random.ts';
 import { decide, type Verdict } from '../engine/decide.ts';
 import type { Decision } from '../engine/decision.ts';
-import type { FleetView } from '../engine/fleet.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Fleet } from './fleet.ts';
+import { fleetFor } from './fleet-for-events.ts';
 import type { LiveMemory } from './live-memory.ts';
 import { backoffMs, STEP_BACKOFF } from './retry.ts';
 import type { Run } from './run.ts';
@@ -20,14 +20,6 @@ import { createWaker } from './waker.ts';
 const BATCH = 256;
 /** After so many events the loop is given up for a turn, so that requests are answered meanwhile. */
 const EVENTS_PER_TURN = 16;
-/** A decision may rest on a reading so old; the plan of a swap reads afresh anyway. */
-const FLEET_MAX_AGE_MS = 10_000;
-/** An event about an instance that the reading lacks asks for a new one, but not more often than this. */
-const FLEET_MIN_AGE_MS = 2_000;
-/** While the cloud cannot be read, decisions go on with the last reading for so long; then events wait. */
-const FLEET_STALE_MS = 600_000;
-/** After a batch that was not full, events may gather for so long, so that more of them share the next fsync. */
-const GATHER_MS = 5;
 /** The inbox is looked at so often even when nobody rings. */
 const IDLE_MS = 1_000;
 
@@ -91,7 +83,6 @@ async function dispatchForEver(
       await dispatch(deps, events, signal);
       after = events.at(-1)?.seq ?? after;
       failures = 0;
-      if (events.length < BATCH) await sleep(deps.clock, GATHER_MS, signal);
     } catch (thrown) {
       failures++;
       const { code, message } = asFailure(thrown);
@@ -111,7 +102,10 @@ async function dispatch(
   events: readonly UndecidedEvent[],
   signal: AbortSignal,
 ): Promise<void> {
-  const fleet = await readFleet(deps, events);
+  const fleet = await fleetFor(
+    events.map(({ event }) => event),
+    deps,
+  );
   const ruleset = deps.ruleset.current();
   const settlements: Settlement[] = [];
   for (const [position, { seq, event }] of events.entries()) {
@@ -184,29 +178,6 @@ function runOf(decision: Decision): Run[] {
       steps: [],
     },
   ];
-}
-
-/** A recent reading; a newer one when an event speaks of an instance that the reading does not know. */
-async function readFleet(deps: DispatcherDeps, events: readonly UndecidedEvent[]): Promise<FleetView> {
-  const { fleet, clock } = deps;
-  try {
-    const view = await fleet.atMost(FLEET_MAX_AGE_MS);
-    return events.some(({ event }) => speaksOfStranger(event.labels, view))
-      ? await fleet.atMost(FLEET_MIN_AGE_MS)
-      : view;
-  } catch (thrown) {
-    const failure = asFailure(thrown);
-    const last = fleet.current();
-    if (last === null || clock.now() - last.readAt > FLEET_STALE_MS) throw failure;
-    deps.log.warn({ code: failure.code, error: failure.message }, 'deciding on an old reading of the groups');
-    return last;
-  }
-}
-
-const INSTANCE_ID = /^i-[0-9a-f]{8,17}$/;
-
-function speaksOfStranger(labels: Readonly<Record<string, string>>, view: FleetView): boolean {
-  return Object.values(labels).some((value) => INSTANCE_ID.test(value) && !view.instances.has(value));
 }
 
 function tell(deps: DispatcherDeps, decision: Decision): void {

@@ -25,6 +25,7 @@ export function fencedCloud(cloud: Cloud, holds: () => boolean): Cloud {
     resize: fenced((group, sizes) => cloud.resize(group, sizes)),
     protect: fenced((group, id, on) => cloud.protect(group, id, on)),
     tagGroup: fenced((group, key, value) => cloud.tagGroup(group, key, value)),
+    tagInstance: fenced((where, id, key, value) => cloud.tagInstance(where, id, key, value)),
   };
   return {
     groups: () => cloud.groups(),

@@ -10,7 +10,8 @@ import type { ActionSpec } from '../engine/rule.ts';
  * - `running`: a worker holds the group's lock and performs the steps
  * - `recovering`: its worker was lost; the next one looks at the cloud before it acts
  * - `succeeded`, `failed`, `rolled_back`, `cancelled`: over for good. `failed` changed nothing that needs giving back
- *   or could not be undone; `rolled_back` means that everything it did was undone.
+ *   or could not be undone; `rolled_back` means that everything it did was undone, and `cancelled` the same where a
+ *   person called it off.
  */
 export const RUN_STATES = [
   'pending',

@@ -82,8 +82,10 @@ function isDue(part: Part, step: Step, error: RunError | null): boolean {
 
 async function giveUp(part: Part, error: RunError): Promise<RunInput> {
   const changed = openedSteps(part.journal.run, part.index).length > 1;
-  const clean = !isPastNoReturn(part) && changed && (await undoAction(part));
-  return { kind: clean ? 'rolled_back' : 'failed', at: part.deps.clock.now(), error };
+  const clean = !isPastNoReturn(part) && (!changed || (await undoAction(part)));
+  const at = part.deps.clock.now();
+  if (clean && error.reason === 'cancelled') return { kind: 'cancelled', at, error };
+  return { kind: clean && changed ? 'rolled_back' : 'failed', at, error };
 }
 
 function isPastNoReturn(part: Part): boolean {

@@ -1,3 +1,4 @@
+import type { GroupName } from '../base/group-name.ts';
 import type { Decision, Outcome } from '../engine/decision.ts';
 import type { Event } from '../engine/event.ts';
 import type { Run, RunState, StepRecord } from './run.ts';
@@ -6,7 +7,7 @@ import type { Run, RunState, StepRecord } from './run.ts';
  * The durable memory of the walk. Implemented by src/state; every method that writes resolves only when the write is
  * on disk. Fails with `store_unavailable` (disposition retry) when the store cannot be read or written.
  */
-export interface Store extends DecisionStore, RunStore, HistoryStore, QueryStore {}
+export interface Store extends DecisionStore, RunStore, LockStore, HistoryStore, QueryStore {}
 
 /** The dispatcher's side: from the inbox to decisions and runs. */
 export interface DecisionStore {
@@ -60,14 +61,48 @@ export interface RunStore {
   releaseExpired(now: number): Promise<number>;
   /** Cancels a run that has not begun. False when it has, is over, or does not exist. */
   cancelPending(runId: string, now: number, by: string): Promise<boolean>;
+  /**
+   * Writes down that a run which is not over is to be called off, unless it has begun a step of one of these names: in one
+   * transaction, so that a request that is recorded came before such a step.
+   */
+  requestCancel(request: CancelRequest): Promise<CancelRecorded>;
+  /** Who asked for the run to be called off; null when nobody did. */
+  cancelRequestedBy(runId: string): Promise<string | null>;
   /** Runs that are not over. */
   liveRuns(): Promise<readonly Run[]>;
 }
+
+export interface CancelRequest {
+  readonly runId: string;
+  readonly now: number;
+  readonly by: string;
+  readonly unlessBegun: readonly string[];
+}
+
+/** `over` and `unknown` tell of the run, `too_late` of the step; only `recorded` wrote something. */
+export type CancelRecorded = 'recorded' | 'too_late' | 'over' | 'unknown';
 
 export interface Claim {
   readonly run: Run;
   readonly holder: string;
   /** Grows with every claim of the group. */
+  readonly fence: number;
+}
+
+/** The janitor's side: work on a group that is no run, while no run may work on it. */
+export interface LockStore {
+  /**
+   * Locks the group for `leaseMs`: until then no run of it can be claimed. Null when a run or somebody else holds it, or a
+   * run of it waits to be recovered.
+   */
+  lockGroup(group: GroupName, holder: string, now: number, leaseMs: number): Promise<GroupLock | null>;
+  /** Frees the group; nothing happens when the lock was lost. */
+  unlockGroup(lock: GroupLock): Promise<void>;
+}
+
+export interface GroupLock {
+  readonly group: GroupName;
+  /** Grows with every claim and lock of the group. */
   readonly fence: number;
 }
 

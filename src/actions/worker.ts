@@ -7,6 +7,7 @@ import type { ActionKind } from '../engine/rule.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Action, ActionWorld } from './action.ts';
+import { cancellable } from './cancel.ts';
 import { fencedCloud } from './fenced-cloud.ts';
 import { type Journal, openJournal } from './journal.ts';
 import type { LiveMemory } from './live-memory.ts';
@@ -121,7 +122,7 @@ async function carryOut(deps: WorkerDeps, journal: Journal, lease: Lease): Promi
     if (journal.run.state === 'recovering') await lookFirst(deps, journal);
     return await performActions(
       journal,
-      journal.run.actions.map((spec) => deps.actions[spec.kind]),
+      journal.run.actions.map(({ kind }) => cancellable(deps.actions[kind], deps.store)),
       {
         ...deps,
         cloud,

@@ -5,7 +5,12 @@ export const API_ERRORS = {
   invalid_request: { status: 400, meaning: 'a parameter or the body is not as the route wants it' },
   not_found: { status: 404, meaning: 'there is no such thing' },
   not_ready: { status: 503, meaning: 'the daemon cannot do its work yet, or not any more' },
+  run_over: { status: 409, meaning: 'the run has ended' },
   rules_rejected: { status: 422, meaning: 'the rule files have errors; the rules in force stay' },
+  too_late: {
+    status: 409,
+    meaning: 'the run has begun to release the old instance, from where it only goes on',
+  },
 } as const;
 
 export type ApiError = keyof typeof API_ERRORS;

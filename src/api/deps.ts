@@ -1,7 +1,11 @@
+import type { Cancelled } from '../actions/cancel.ts';
+import type { DryRun } from '../actions/dry-run.ts';
 import type { Fleet } from '../actions/fleet.ts';
 import type { Run } from '../actions/run.ts';
 import type { Cooldown, HistoryStore, QueryStore } from '../actions/store.ts';
+import type { SwapRequests } from '../actions/swap-requests.ts';
 import type { Clock } from '../base/clock.ts';
+import type { SwapWish } from '../engine/by-hand.ts';
 import type { Memory } from '../engine/memory.ts';
 import type { PolicySpec } from '../engine/policy.ts';
 import type { RuleSpec } from '../engine/rule.ts';
@@ -21,6 +25,9 @@ export interface ApiDeps {
   cooldowns(now: number): Promise<readonly Cooldown[]>;
   /** The switch. A change is in force, everywhere that asks, before its promise resolves. */
   readonly pausing: Pick<HistoryStore, 'pauses' | 'pause' | 'resume'>;
+  readonly swaps: Pick<SwapRequests, 'ask'> & { dryRun(wish: SwapWish): Promise<DryRun> };
+  /** Calls a run off; what is answered holds from then on. */
+  cancel(runId: string): Promise<Cancelled>;
   readonly fleet: Pick<Fleet, 'current' | 'atMost'>;
   readonly ruleset: { current(): RulesetView };
   readonly memory: Memory;

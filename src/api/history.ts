@@ -26,6 +26,7 @@ export function registerHistory(scope: FastifyInstance, deps: Pick<ApiDeps, 'sto
   });
 }
 
-function unknown(what: string, id: string): Answer {
+/** The answer about a decision or a run that is not there. */
+export function unknown(what: string, id: string): Answer {
   return refused('not_found', `there is no ${what} ${id}; it may have been pruned (state.retention)`);
 }

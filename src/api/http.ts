@@ -26,16 +26,17 @@ export function get<S extends Schema>(
   });
 }
 
-/** Serves POST `path`; the body, an empty one taken for `{}`, is held against `schema`. */
+/** Serves POST `path`, which may name one thing as `:id`; the body, an empty one taken for `{}`, is held against `schema`. */
 export function post<S extends Schema>(
   scope: FastifyInstance,
   path: string,
   schema: S,
   handler: Handler<z.output<S>>,
 ): void {
-  scope.post(path, async (request, reply) =>
-    send(reply, await handled(schema, request.body ?? {}, (input) => handler(input, ''))),
-  );
+  scope.post<{ Params: { id?: string } }>(path, async (request, reply) => {
+    const name = request.params.id ?? '';
+    return send(reply, await handled(schema, request.body ?? {}, (input) => handler(input, name)));
+  });
 }
 
 /**

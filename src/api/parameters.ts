@@ -3,6 +3,8 @@ import { RUN_STATES } from '../actions/run.ts';
 import { parseDuration } from '../base/duration.ts';
 import { OUTCOMES } from '../engine/decision.ts';
 import { NOT_MATCHED_REASONS, OTHER_REASONS, REFUSAL_REASONS } from '../engine/reason.ts';
+import { SWAP_TARGETS } from '../engine/rule.ts';
+import { INSTANCE_ID } from '../engine/subject.ts';
 
 const DEFAULT_LIMIT = 50;
 /** As the store's `PageQuery` allows. */
@@ -96,6 +98,15 @@ export const PAUSE = z.strictObject({ ...onGroup, reason: why }).refine(placeHas
 export const RESUME = z
   .strictObject({ ...onGroup, reason: why.exactOptional() })
   .refine(placeHasGroup, placeText);
+
+const instanceText = 'must be the id of an instance, such as i-0123456789abcdef0';
+
+/** Body of a request for a swap. */
+export const SWAP = z.strictObject({
+  instance: z.string(instanceText).regex(INSTANCE_ID, instanceText),
+  to: z.enum(SWAP_TARGETS, `must be one of ${SWAP_TARGETS.join(', ')}`).default('auto'),
+  dryRun: z.boolean('must be true or false').default(false),
+});
 
 /** The values of a closed set; the message names them all. */
 function oneOf<T extends string>(values: readonly T[]): z.ZodExactOptional<z.ZodType<T>> {

@@ -110,7 +110,7 @@ const SECRET_FIELDS = new Set([
 ]);
 
 /** A copy of plain JSON with the values of secret fields blotted out, at any depth. */
-function withoutSecrets(value: unknown): unknown {
+export function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecrets);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(

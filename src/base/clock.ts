@@ -20,11 +20,24 @@ const LONGEST_TIMER_MS = 2_147_483_647;
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, wake) {
-    const handle = setTimeout(wake, Math.min(Math.max(0, ms), LONGEST_TIMER_MS));
+    const handle = startTimer(ms, wake);
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
 };
+
+/** As `systemClock`, but its timers keep the process alive: for a command that waits and holds nothing else open. */
+export const wakefulClock: Clock = {
+  now: () => Date.now(),
+  after(ms, wake) {
+    const handle = startTimer(ms, wake);
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+function startTimer(ms: number, wake: () => void): NodeJS.Timeout {
+  return setTimeout(wake, Math.min(Math.max(0, ms), LONGEST_TIMER_MS));
+}
 
 /** A clock that runs `factor` times as fast as `clock` from the moment it is made. Used by the demo. */
 export function scaledClock(clock: Clock, factor: number): Clock {

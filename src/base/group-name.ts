@@ -10,3 +10,10 @@ export interface GroupName {
 export function groupKey(group: GroupName): string {
   return `${group.account}/${group.region}/${group.name}`;
 }
+
+/** The group that the key stands for; null for a text that is no key. */
+export function groupOfKey(key: string): GroupName | null {
+  const [account = '', region = '', ...rest] = key.split('/');
+  const name = rest.join('/');
+  return account === '' || region === '' || name === '' ? null : { account, region, name };
+}

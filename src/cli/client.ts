@@ -7,6 +7,22 @@ export const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 /** The daemon answers reads from memory or one query; a reload or an fsync under load takes longest. */
 const TIMEOUT_MS = 30_000;
 
+/** The daemon answered, but did not do what was asked; `body` is what it said, undefined where that was no JSON. */
+export class DaemonRefused extends Failure {
+  readonly status: number;
+  readonly body: unknown;
+
+  constructor(
+    url: string,
+    said: string,
+    { status, body }: { readonly status: number; readonly body: unknown },
+  ) {
+    super('invalid_request', status >= 500 ? 'retry' : 'reject', `${url} answered ${status}: ${said}`);
+    this.status = status;
+    this.body = body;
+  }
+}
+
 /** A daemon's HTTP API. Fails only with `Failure`, whose message can be shown to a person as it is. */
 export interface Client {
   get(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<unknown>;
@@ -94,8 +110,7 @@ function resultOf(url: string, response: Response, text: string): unknown {
   if (response.ok && body !== undefined) return body;
   const said =
     saidIn(body) ?? `not an answer of Coppice: ${response.headers.get('content-type') ?? 'no content type'}`;
-  const disposition = response.status >= 500 ? 'retry' : 'reject';
-  throw new Failure('invalid_request', disposition, `${url} answered ${response.status}: ${said}`);
+  throw new DaemonRefused(url, said, { status: response.status, body });
 }
 
 /** `error: detail`; null when the body is not an error of the API. */

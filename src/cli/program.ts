@@ -10,6 +10,7 @@ import { runsCommand } from './runs.ts';
 import { schemaCommand } from './schema.ts';
 import { sendCommand } from './send.ts';
 import { serveCommand } from './serve.ts';
+import { swapCommand } from './swap.ts';
 
 /** `coppice` with every command; docs/cli.md is made from it. `rules` is the file of the demo's rules. */
 export function program(io: Io, about: { readonly version: string; readonly rules: string }): Command {
@@ -26,6 +27,7 @@ export function program(io: Io, about: { readonly version: string; readonly rule
     groupsCommand(io),
     decisionsCommand(io),
     runsCommand(io),
+    swapCommand(io),
     sendCommand(io),
     pauseCommand(io),
     resumeCommand(io),

@@ -18,7 +18,8 @@ const CANDIDATE = z.object({
   rejected: z.object({ code: z.string(), detail: z.string() }).nullable(),
 });
 
-const PLAN = z.object({ candidates: z.array(CANDIDATE), chosen: z.string().nullable() });
+/** The plan of a swap: what may replace the old instance, best first. */
+export const PLAN = z.object({ candidates: z.array(CANDIDATE), chosen: z.string().nullable() });
 
 /** A run as the daemon answers it; only what is shown to people. */
 export const RUN = z.object({

@@ -71,7 +71,8 @@ function drawSteps(run: Run, colors: boolean): string {
   return renderTable(titles, rows, colors);
 }
 
-function errorText(error: Run['error']): string | null {
+/** `reason: message`; null where there is no error. */
+export function errorText(error: Run['error']): string | null {
   return error === null ? null : `${error.reason}: ${error.message}`;
 }
 

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { z } from 'zod';
+import { DaemonRefused } from './client.ts';
 import type { Io } from './io.ts';
 import { addListing, type ListOptions, listQuery, tellMore } from './listing.ts';
 import {
@@ -9,12 +11,13 @@ import {
   remoteCommand,
   withClient,
 } from './remote-command.ts';
-import { RUN, RUNS } from './run-answer.ts';
+import { RUN, RUNS, type Run } from './run-answer.ts';
 import { drawRun, drawRuns } from './run-view.ts';
+import { plain } from './table.ts';
 
 type Filters = ListOptions & { readonly state?: string };
 
-/** `coppice runs ls|get ID`: what a running daemon did, newest first, and step by step. */
+/** `coppice runs ls|get ID|cancel ID`: what a running daemon did, newest first, and step by step. */
 export function runsCommand(io: Io, ports: RemotePorts = {}): Command {
   const list = addListing(remoteCommand('ls', io))
     .description('lists runs, newest first')
@@ -38,5 +41,33 @@ export function runsCommand(io: Io, ports: RemotePorts = {}): Command {
   return quietCommand('runs', io)
     .description('what a running daemon does and did')
     .addCommand(list, { isDefault: true })
-    .addCommand(one);
+    .addCommand(one)
+    .addCommand(cancelCommand(io, ports));
+}
+
+const CANCELLED = z.object({ run: RUN });
+
+/** `coppice runs cancel ID`: exit code 1 when it is too late. */
+function cancelCommand(io: Io, ports: RemotePorts): Command {
+  return remoteCommand('cancel', io)
+    .description('calls a run off; what it did is undone')
+    .argument('<id>')
+    .action((id: string, options: RemoteOptions) =>
+      withClient(io, ports, options, async (client) => {
+        try {
+          const answer = await client.post(`/api/v1/runs/${encodeURIComponent(id)}/cancel`, {});
+          print(io, options, answer, { schema: CANCELLED, draw: ({ run }) => drawCancelled(run) });
+        } catch (thrown) {
+          if (!(thrown instanceof DaemonRefused && thrown.status === 409)) throw thrown;
+          io.err(`coppice: ${plain(thrown.message)}\n`);
+          io.exit(1);
+        }
+      }),
+    );
+}
+
+function drawCancelled({ id, state }: Run): string {
+  return state === 'cancelled'
+    ? `cancelled ${id} before it began\n`
+    : `${id} will stop at its next look and undo what it did\n`;
 }

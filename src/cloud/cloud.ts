@@ -53,6 +53,8 @@ export interface CloudWrites {
   protect(group: GroupName, instanceId: string, on: boolean): Promise<void>;
   /** Writes one tag of the group, which does not propagate to instances; null removes it. */
   tagGroup(group: GroupName, key: string, value: string | null): Promise<void>;
+  /** Writes one tag of an instance, member or not; repeating changes nothing. */
+  tagInstance(where: CloudPlace, instanceId: string, key: string, value: string): Promise<void>;
 }
 
 /** The sizes of a group that are to be set. */

@@ -20,8 +20,6 @@ export interface ConditionLeaf extends Comparison {
 /**
  * Most nodes of one rule after inlining. Named conditions that refer to each other twice double with every level, so a
  * few lines of YAML could otherwise ask for more than the memory holds; nobody can read a rule of a thousand.
- *
- * @internal
  */
 export const MOST_NODES = 1000;
 

@@ -1,4 +1,4 @@
-import { type NamedConditions, nodeKind } from './inline.ts';
+import { MOST_NODES, type NamedConditions, nodeKind } from './inline.ts';
 import { comparisonProblems } from './operators.ts';
 import type { Problem } from './problem.ts';
 import type { ConditionSpec } from './rule.ts';
@@ -6,11 +6,16 @@ import { suggestion } from './suggest.ts';
 
 type Path = Problem['path'];
 
+/** Each level of a tree adds at most two parts to the path. */
+const DEEPEST = 2 * MOST_NODES;
+
 /** What is wrong with a condition tree as it is written, without looking into the named conditions that it refers to. */
 export function treeProblems(root: ConditionSpec, at: Path, named: NamedConditions): readonly Problem[] {
   const problems: Problem[] = [];
   const left: { readonly node: ConditionSpec; readonly path: Path }[] = [{ node: root, path: at }];
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    // So deep a tree has too many nodes anyhow, and the paths alone would take memory by the square of the depth.
+    if (next.path.length - at.length > DEEPEST) continue;
     problems.push(...nodeProblems(next.node, next.path, named));
     left.push(...partsOf(next.node, next.path).reverse());
   }

@@ -1,3 +1,4 @@
+import { BY_HAND_RULE } from './by-hand.ts';
 import { describeFact } from './facts.ts';
 import { inlineConditions, type NamedConditions } from './inline.ts';
 import { namedConditionProblems, treeProblems } from './lint-conditions.ts';
@@ -40,6 +41,7 @@ interface Context {
 
 function ruleProblems(rule: RuleSpec, at: Path, context: Context): readonly Problem[] {
   return [
+    ...nameProblems(rule, at),
     ...triggersProblems(rule, at),
     ...subjectProblems(rule, at),
     ...whenProblems(rule, at, context),
@@ -47,6 +49,11 @@ function ruleProblems(rule: RuleSpec, at: Path, context: Context): readonly Prob
     ...cooldownProblems(rule, at),
     ...actionProblems(rule, at),
   ];
+}
+
+function nameProblems({ name }: RuleSpec, at: Path): readonly Problem[] {
+  if (name !== BY_HAND_RULE) return [];
+  return [error('reserved-name', `'${name}' is the rule of swaps that people ask for`, [...at, 'name'])];
 }
 
 function triggersProblems({ on }: RuleSpec, at: Path): readonly Problem[] {

@@ -23,6 +23,7 @@ export const LINT_ERRORS = {
   'no-subject': 'the subject names no label',
   'no-target': 'a scheduled rule does not say which instance it means',
   'no-trigger': 'the rule listens to nothing',
+  'reserved-name': 'the name is that of a built-in rule',
   'selects-nothing': 'the policy selects no group',
   'too-many-conditions': 'the conditions are too many once the named ones are put in their places',
   'unknown-condition': 'there is no condition of that name',

@@ -68,4 +68,6 @@ export interface SwapSpec {
   readonly lifecycleHooks: 'refuse' | 'ignore' | null;
 }
 
-export type SwapTarget = 'auto' | 'spot' | 'on-demand' | 'same';
+/** How a replacement may be bought; meanings: docs/swap.md. */
+export const SWAP_TARGETS = ['auto', 'spot', 'on-demand', 'same'] as const;
+export type SwapTarget = (typeof SWAP_TARGETS)[number];

@@ -1,10 +1,11 @@
 import { Failure } from '../base/failure.ts';
+import { byHandRule, SWAP_REQUEST_TO_LABEL, SWAP_REQUEST_TYPE } from './by-hand.ts';
 import { type CompiledCondition, compileCondition } from './condition.ts';
 import type { Event } from './event.ts';
 import type { NamedConditions } from './inline.ts';
 import { compileGlob, isGlob, type Matcher, type Parsed, parseMatcher, type TextTest } from './matcher.ts';
 import type { PolicySpec } from './policy.ts';
-import type { RuleSpec, TriggerSpec } from './rule.ts';
+import { type RuleSpec, SWAP_TARGETS, type TriggerSpec } from './rule.ts';
 import { INTERNAL_TYPE_PREFIX, SCHEDULE_EVENT_TYPE, SCHEDULE_RULE_LABEL } from './schedule.ts';
 
 /** All rules and policies of one load. Immutable: a reload makes a new one. */
@@ -54,7 +55,19 @@ export interface RulesetInput {
 export function compileRuleset(input: RulesetInput): Ruleset {
   const rules = input.rules.map((spec, position) => compileRule(spec, position, input.conditions));
   const { hash, generation, loadedAt, policies } = input;
-  return { hash, generation, loadedAt, rules, policies, candidates: indexByType(rules) };
+  return { hash, generation, loadedAt, rules, policies, candidates: withByHand(indexByType(rules)) };
+}
+
+/** Built in, in every ruleset: not among its `rules`, which are those of the files. */
+const BY_HAND: ReadonlyMap<string, readonly CompiledRule[]> = new Map(
+  SWAP_TARGETS.map((to, position) => [to, [compileRule(byHandRule(to), position, {})]]),
+);
+
+function withByHand(ofFiles: Ruleset['candidates']): Ruleset['candidates'] {
+  return (event) =>
+    event.type === SWAP_REQUEST_TYPE
+      ? (BY_HAND.get(event.labels[SWAP_REQUEST_TO_LABEL] ?? '') ?? [])
+      : ofFiles(event);
 }
 
 function compileRule(spec: RuleSpec, position: number, named: NamedConditions): CompiledRule {

@@ -14,13 +14,18 @@ export interface GroupLocks {
   holds(claim: Claim): boolean;
   /** Prolongs the lease; false when the claim holds the group no longer, or its lease has ended. */
   renew(claim: Claim, now: number, leaseUntil: number): boolean;
+  /** Whether somebody holds the group, also when the lease has ended and nobody has noticed. */
+  isHeld(group: string): boolean;
   release(group: string): void;
+  /** Releases the group, unless another has taken it since. */
+  letGo(lock: { readonly group: string; readonly fence: number }): void;
   /** The locks whose lease ended at or before `now`. */
   expired(now: number): readonly HeldLock[];
 }
 
 export interface HeldLock {
   readonly group: string;
+  /** A run's id, or the name of a holder that works for none. */
   readonly runId: string;
 }
 
@@ -31,13 +36,17 @@ export interface NewLock extends HeldLock {
 
 /** Prepares the statements on `group_locks`. */
 export function createGroupLocks(database: Database): GroupLocks {
-  const s: Statements = { ...holding(database), ...letGo(database) };
+  const s: Statements = { ...holding(database), ...releasing(database) };
   return {
     take: (lock) => s.take.one(lock).fence,
     holds: (claim) => s.holds.get(heldBy(claim)) !== undefined,
     renew: (claim, now, leaseUntil) => s.renew.run({ ...heldBy(claim), now, leaseUntil }) === 1,
+    isHeld: (group) => s.held.get({ group }) !== undefined,
     release(group) {
       s.release.run({ group });
+    },
+    letGo(lock) {
+      s.letGo.run(lock);
     },
     expired: (now) => s.expired.all({ now }),
   };
@@ -62,7 +71,9 @@ interface Statements {
   readonly take: Statement<NewLock, { fence: number }>;
   readonly holds: Statement<Held, unknown>;
   readonly renew: Statement<Renewal, unknown>;
+  readonly held: Statement<{ group: string }, unknown>;
   readonly release: Statement<{ group: string }, unknown>;
+  readonly letGo: Statement<{ group: string; fence: number }, unknown>;
   readonly expired: Statement<{ now: number }, HeldLock>;
 }
 
@@ -104,8 +115,22 @@ function holding({ connection }: Database): Pick<Statements, 'take' | 'holds' | 
   };
 }
 
-function letGo({ connection }: Database): Pick<Statements, 'release' | 'expired'> {
+function releasing({ connection }: Database): Pick<Statements, 'held' | 'release' | 'letGo' | 'expired'> {
   return {
+    held: prepare(connection, ({ group }: Slots<{ group: string }>) =>
+      query
+        .selectFrom('group_locks')
+        .select('fence')
+        .where('group_key', '=', group)
+        .where('run_id', 'is not', null),
+    ),
+    letGo: prepare(connection, ({ group, fence }: Slots<{ group: string; fence: number }>) =>
+      query
+        .updateTable('group_locks')
+        .set({ holder: null, run_id: null })
+        .where('group_key', '=', group)
+        .where('fence', '=', fence),
+    ),
     release: prepare(connection, ({ group }: Slots<{ group: string }>) =>
       query.updateTable('group_locks').set({ holder: null, run_id: null }).where('group_key', '=', group),
     ),

@@ -138,6 +138,19 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    number: 2,
+    name: 'runs that are to be called off',
+    // A program that does not know it finishes such a run, as it finishes every run.
+    breaking: false,
+    sql: `
+      CREATE TABLE cancel_requests (
+        run_id TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+        at REAL NOT NULL,
+        by TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
 
 const BOOKKEEPING = `

@@ -1,5 +1,5 @@
 import { isOver, type Run, type RunInput, transition } from '../actions/run.ts';
-import type { Claim, RunStore } from '../actions/store.ts';
+import type { Claim, LockStore, RunStore } from '../actions/store.ts';
 import { Failure } from '../base/failure.ts';
 import { groupKey } from '../base/group-name.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -15,7 +15,10 @@ const END_OF_TIME = Number.MAX_SAFE_INTEGER;
  * The worker's side of the store. This process is the only one that uses the file, so every lock that it finds when
  * it opens the file is of a process that is gone: those are released first, and their runs become recovering.
  */
-export function createRuns(database: Database, log: Log): RunStore {
+export function createRuns(
+  database: Database,
+  log: Log,
+): Omit<RunStore, 'requestCancel' | 'cancelRequestedBy'> & LockStore {
   const store: Parts = {
     s: statements(database),
     rows: createRunRows(database),
@@ -47,6 +50,15 @@ export function createRuns(database: Database, log: Log): RunStore {
     async cancelPending(runId, now, by) {
       return write(() => cancelPending(store, runId, { now, by }));
     },
+    async lockGroup(group, holder, now, leaseMs) {
+      const fence = write(() =>
+        lockFor(store, { holder, group: groupKey(group), now, until: now + leaseMs }),
+      );
+      return fence === null ? null : { group, fence };
+    },
+    async unlockGroup({ group, fence }) {
+      write(() => store.locks.letGo({ group: groupKey(group), fence }));
+    },
     async liveRuns() {
       return database.read(() => store.s.live.all({}).map(store.rows.runOf));
     },
@@ -73,14 +85,28 @@ function claim(store: Parts, holder: string, lease: { now: number; until: number
   return { run, holder, fence };
 }
 
+/** Tells of how many runs. A lock of somebody who works for no run has nothing to recover. */
 function releaseExpired(store: Parts, now: number): number {
-  const expired = store.locks.expired(now);
-  for (const { group, runId } of expired) {
-    const run = store.rows.runOf(store.s.byId.one({ id: runId }));
-    store.rows.saveProgress(moved(run, { kind: 'lease_lost' }));
+  let runs = 0;
+  for (const { group, runId } of store.locks.expired(now)) {
+    const row = store.s.byId.get({ id: runId });
+    if (row !== undefined) {
+      store.rows.saveProgress(moved(store.rows.runOf(row), { kind: 'lease_lost' }));
+      runs += 1;
+    }
     store.locks.release(group);
   }
-  return expired.length;
+  return runs;
+}
+
+/** Ended leases are released first, as for a claim. Answers the fence. */
+function lockFor(
+  store: Parts,
+  { holder, group, now, until }: { holder: string; group: string; now: number; until: number },
+): number | null {
+  releaseExpired(store, now);
+  if (store.locks.isHeld(group) || store.s.recovering.get({ group }) !== undefined) return null;
+  return store.locks.take({ group, holder, runId: holder, leaseUntil: until });
 }
 
 function cancelPending(store: Parts, runId: string, order: { now: number; by: string }): boolean {
@@ -108,6 +134,7 @@ interface Statements {
   readonly oldestDue: Statement<{ now: number }, RunRow>;
   readonly byId: Statement<{ id: string }, RunRow>;
   readonly live: Statement<object, RunRow>;
+  readonly recovering: Statement<{ group: string }, { id: string }>;
 }
 
 function statements({ connection }: Database): Statements {
@@ -145,6 +172,14 @@ function statements({ connection }: Database): Statements {
     ),
     byId: prepare(connection, ({ id }: Slots<{ id: string }>) =>
       query.selectFrom('runs').selectAll().where('id', '=', id),
+    ),
+    recovering: prepare(connection, ({ group }: Slots<{ group: string }>) =>
+      query
+        .selectFrom('runs')
+        .select('id')
+        .where('state', '=', 'recovering')
+        .where('group_key', '=', group)
+        .limit(1),
     ),
     live: prepare(connection, () =>
       query

@@ -1,6 +1,7 @@
 import type { Store } from '../actions/store.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../telemetry/log.ts';
+import { createCancelRequests } from './cancel-requests.ts';
 import { openDatabase } from './database.ts';
 import { countUndecided, createDecisions } from './decisions.ts';
 import { createHistory } from './history.ts';
@@ -39,6 +40,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       append: (events) => inbox.append(events),
       ...createDecisions(database, backlog),
       ...createRuns(database, log),
+      ...createCancelRequests(database),
       ...createHistory(database),
       ...createQueries(database, backlog),
       prune: createPrune(database, clock),

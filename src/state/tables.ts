@@ -18,6 +18,7 @@ export interface Tables {
   readonly cooldowns: CooldownTable;
   readonly swaps: SwapTable;
   readonly pauses: PauseTable;
+  readonly cancel_requests: CancelRequestTable;
   readonly migrations: MigrationTable;
 }
 
@@ -121,6 +122,13 @@ export interface PauseTable {
   readonly group_key: string;
   readonly reason: string;
   readonly at: number;
+}
+
+/** Runs under way that are to be called off. */
+export interface CancelRequestTable {
+  readonly run_id: string;
+  readonly at: number;
+  readonly by: string;
 }
 
 export interface MigrationTable {

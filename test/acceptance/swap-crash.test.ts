@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Run } from '../../src/actions/run.ts';
+import type { GroupSpec } from '../../src/cloud/simulated/world.ts';
 import type { SwapSpec } from '../../src/engine/rule.ts';
 import { Fuse, type Loss } from './swap-fuse.ts';
 import { Site, type SiteOptions, stepsOf } from './swap-site.ts';
@@ -141,3 +142,56 @@ function expectedMachines({ swap, before }: Scenario, run: Run): number {
 function endedWell({ state, steps }: Run): boolean {
   return state === 'succeeded' || state === 'rolled_back' || (state === 'failed' && steps.length === 1);
 }
+
+/** A swap whose process is lost so many writes before, or right after, it calls the operation for the first time. */
+async function lostAt(
+  operation: string,
+  loss: { readonly earlier?: number; readonly when: Loss['when'] },
+  spec: Partial<GroupSpec> = { max: 4 },
+): Promise<{ site: Site; id: string }> {
+  const { fuse: whole } = await play({ name: '', options: { spec }, ends: 'succeeded' }, null);
+  const site = new Site({ spec });
+  const at = whole.writes.indexOf(operation) + 1 - (loss.earlier ?? 0);
+  const fuse = new Fuse({ at, when: loss.when });
+  await site.process({ store: fuse.store(site), cloud: fuse.cloud(site) });
+  const id = await site.order(site.member(0));
+  await site.clock.advanceUntil(() => fuse.lost, 600_000);
+  return { site, id };
+}
+
+/** Id of the instance that Coppice has launched. */
+function ours(site: Site): string {
+  return site.cloud.snapshot().instances.find(({ tags }) => 'coppice:run' in tags)?.id ?? '';
+}
+
+test('an attach that was not seen to succeed, and whose instance dies before anybody looks, leaves the group at its size', async () => {
+  const { site, id } = await lostAt('cloud.attach', { when: 'after' });
+  site.cloud.byHand.terminate(ours(site));
+  await site.process();
+  assert.equal((await site.ended(id)).state, 'rolled_back');
+  await site.clock.advance(600_000);
+  assert.deepEqual([site.web().desired, site.web().members.length], [4, 4]);
+  assert.deepEqual(site.leftBehind(), []);
+});
+
+test('the old instance stays when the replacement died just before the release', async () => {
+  const { site, id } = await lostAt('cloud.detach', { earlier: 2, when: 'after' });
+  const old = site.member(0);
+  site.cloud.byHand.terminate(ours(site));
+  await site.process();
+  assert.equal((await site.ended(id)).state, 'rolled_back');
+  await site.clock.advance(600_000);
+  assert.ok(site.web().members.some(({ instanceId }) => instanceId === old));
+  assert.deepEqual([site.web().desired, site.web().members.length], [4, 4]);
+  assert.deepEqual(site.leftBehind(), []);
+});
+
+test('a detach that was not seen to succeed is not taken for a death, whatever somebody makes of the size meanwhile', async () => {
+  const { site, id } = await lostAt('cloud.detach', { when: 'after' }, { max: 8 });
+  site.cloud.byHand.setSizes('web', { desired: 5 });
+  await site.process();
+  assert.equal((await site.ended(id)).state, 'succeeded');
+  await site.clock.advance(600_000);
+  assert.deepEqual([site.web().desired, site.web().members.length], [5, 5]);
+  assert.deepEqual(site.leftBehind(), []);
+});

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Run } from '../../src/actions/run.ts';
+import type { GroupName } from '../../src/base/group-name.ts';
 import type { Market } from '../../src/base/market.ts';
+import type { Cloud, GroupDetail } from '../../src/cloud/cloud.ts';
 import { type GroupSpec, instances, mixed } from '../../src/cloud/simulated/world.ts';
 import type { PolicySpec } from '../../src/engine/policy.ts';
 import { LENIENT, Site, type SiteOptions, stepsOf } from './swap-site.ts';
@@ -287,3 +289,93 @@ test('a failure to see the old instance leave does not keep it running', async (
   assert.ok(!site.runs(old), 'nobody else would ever terminate it');
   assert.deepEqual(site.leftBehind(), []);
 });
+
+test('a replacement that is being taken out again leaves a scale-out of that moment alone', async () => {
+  const { site, old } = await started({ spec: { targetGroups: ['arn:a'] } });
+  const id = await site.order(old);
+  await site.clock.advanceUntil(() => site.web().members.length === 5, 300_000);
+  site.cloud.byHand.breakApplication(site.web().members.at(-1)?.instanceId ?? '');
+  await site.clock.advanceUntil(() => site.cloud.calls.detach === 1, 600_000);
+  site.cloud.byHand.setSizes('web', { desired: 5 });
+  const run = await site.ended(id);
+  await site.clock.advance(300_000);
+  assert.equal(run.state, 'rolled_back');
+  assert.deepEqual([site.web().desired, site.web().members.length], [5, 5]);
+});
+
+test('once the old instance has left by our request the replacement stays, whatever fails then', async () => {
+  const { site, old } = await started();
+  const id = await site.order(old);
+  site.cloud.loseAnswer('detach');
+  await site.clock.advanceUntil(() => site.cloud.calls.detach === 1, 300_000);
+  site.cloud.failNext('groupInDetail', { code: 'AccessDenied', status: 403 });
+  const run = await site.ended(id);
+  await site.clock.advance(600_000);
+  assert.deepEqual([run.state, run.error?.reason], ['failed', 'denied']);
+  assert.deepEqual([site.web().desired, site.web().members.length], [4, 4]);
+  const kept = site.cloud.snapshot().instances.filter(({ tags }) => 'coppice:run' in tags);
+  assert.deepEqual(
+    kept.map(({ group }) => group),
+    ['123456789012/eu-west-1/web'],
+  );
+  assert.ok(site.web().members.every(({ lifecycleState }) => lifecycleState === 'InService'));
+  assert.deepEqual(site.leftBehind(), []);
+});
+
+test('a launch whose answer never comes is settled before the swap is given up: what it launched is terminated', async () => {
+  const { site, old } = await started();
+  site.cloud.loseAnswer('launch');
+  const id = await site.order(old);
+  await site.clock.advanceUntil(() => site.cloud.calls.launch === 1, 60_000);
+  site.cloud.failNext('launch', { times: 40 });
+  const run = await site.ended(id);
+  assert.deepEqual([run.state, run.error?.reason], ['rolled_back', 'ambiguous']);
+  await site.clock.advance(60_000);
+  assertAsItWas(site);
+  assert.equal(site.cloud.snapshot().instances.length, 4);
+});
+
+/** The cloud whose next reading of the group, after the first call of the operation, still shows what was before it. */
+function lagging(site: Site, operation: 'attach' | 'detach' | 'terminateInGroup'): Cloud {
+  let before: GroupDetail | null = null;
+  let stale = false;
+  return new Proxy<Cloud>(site.cloud, {
+    get(target, key) {
+      if (key === operation) {
+        return (group: GroupName, id: string): Promise<void> => {
+          stale = site.cloud.calls[operation] === 0;
+          return target[operation](group, id);
+        };
+      }
+      if (key === 'groupInDetail') {
+        return async (group: GroupName): Promise<GroupDetail> => {
+          const old = stale ? before : null;
+          stale = false;
+          before = await target.groupInDetail(group);
+          return old ?? before;
+        };
+      }
+      const member: unknown = Reflect.get(target, key, target);
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
+for (const [operation, terminating] of [
+  ['attach', false],
+  ['detach', false],
+  ['terminateInGroup', true],
+] as const) {
+  test(`a lost answer of ${operation}, and a reading that lags behind it, cause no second effect`, async () => {
+    const site = new Site({ spec: { hooks: { launching: false, terminating } } });
+    await site.process({ cloud: lagging(site, operation) });
+    site.cloud.loseAnswer(operation);
+    const run = await site.ended(await site.order(site.member(0)));
+    assert.equal(run.state, 'succeeded', run.error?.message);
+    await site.clock.advance(300_000);
+    assert.equal(site.cloud.calls[operation], 2, 'it was sent again, and refused');
+    assert.deepEqual([site.web().desired, site.web().members.length], [4, 4]);
+    assert.deepEqual(site.leftBehind(), []);
+    assert.equal(site.cloud.snapshot().instances.length, 4);
+  });
+}

@@ -144,3 +144,15 @@ test('the mark on the group fits into a tag and says what will be given back', a
   assert.ok(mark.length <= 256);
   assert.deepEqual(JSON.parse(mark), { run: id, suspended: ['AZRebalance'], max: { from: 4, to: 5 } });
 });
+
+test('a scale-out right after the one instance too many was taken back is not taken back as well', async () => {
+  const { site, old, id } = await until('attach');
+  site.cloud.byHand.terminate(old);
+  assert.equal(site.web().desired, 5);
+  assert.ok(await site.clock.advanceUntil(() => site.web().desired === 4, 900_000));
+  site.cloud.byHand.setSizes('web', { desired: 5 });
+  assert.equal((await site.ended(id)).state, 'succeeded');
+  await site.clock.advance(900_000);
+  assert.deepEqual([site.web().desired, site.web().members.length], [5, 5]);
+  assert.deepEqual(site.leftBehind(), []);
+});

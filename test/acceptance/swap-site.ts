@@ -63,6 +63,7 @@ export const WRITES: readonly CloudOperation[] = [
   'resize',
   'protect',
   'tagGroup',
+  'tagInstance',
 ];
 
 export interface SiteOptions {

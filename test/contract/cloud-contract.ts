@@ -21,7 +21,8 @@ export type Behaviour =
   | 'a launch token launches once'
   | 'membership is checked'
   | 'sizes are checked'
-  | 'suspended processes do not run';
+  | 'suspended processes do not run'
+  | 'only what exists is tagged';
 
 export interface ContractOptions {
   readonly lacks?: readonly Behaviour[];
@@ -56,6 +57,7 @@ export function cloudContract(
     launchContract(at, unless);
     membershipContract(at, unless);
     groupWriteContract(at);
+    instanceWriteContract(at, unless);
   });
 }
 
@@ -336,6 +338,30 @@ function groupWriteContract(at: At): void {
     await cloud.tagGroup(group, 'coppice:hold', null);
     assert.deepEqual(await holds(), []);
     assert.equal((await cloud.groupInDetail(group)).tags.length, 2);
+  });
+}
+
+function instanceWriteContract(at: At, unless: Unless): void {
+  test('a tag of an instance is written and overwritten; its other tags stay', async () => {
+    const { cloud, createGroup } = at();
+    const detail = await cloud.groupInDetail(await createGroup('template'));
+    const { instanceId } = firstOf(detail);
+    const tags = async (): Promise<Readonly<Record<string, string>>> =>
+      (await cloud.instances(detail.group, [instanceId]))[0]?.tags ?? {};
+    const before = await tags();
+    for (const value of ['run_1', 'run_2', 'run_2']) {
+      await cloud.tagInstance(detail.group, instanceId, 'coppice:released', value);
+      assert.deepEqual(await tags(), { ...before, 'coppice:released': value });
+    }
+  });
+
+  test('an instance that does not exist cannot be tagged', unless('only what exists is tagged'), async () => {
+    const { cloud, createGroup } = at();
+    const group = await createGroup('template');
+    await failsWith(
+      'not_found',
+      cloud.tagInstance(group, 'i-0123456789abcdef0', 'coppice:released', 'run_1'),
+    );
   });
 }
 

@@ -52,6 +52,7 @@ export function storeContract(
     describe('claim', () => claiming(get));
     describe('record', () => recording(get));
     describe('leases', () => leases(get));
+    describe('lockGroup', () => locking(get));
     describe('cancelPending', () => cancelling(get));
     describe('history', () => history(get));
     describe('lists', () => lists(get));
@@ -575,6 +576,54 @@ function recording(get: Get): void {
   });
 }
 
+function locking(get: Get): void {
+  const lock = (now = START, holder = 'janitor') => get().lockGroup(WEB, holder, now, LEASE);
+
+  it('keeps runs from being claimed until it is unlocked, in that group only', async () => {
+    await withRuns(get(), [run(1), run(2, { group: BATCH })]);
+    const held = await lock();
+    assert.ok(held !== null);
+    assert.equal((await claimed(get())).run.id, 'run_2');
+    assert.equal(await get().claim('a', START, LEASE), null);
+    await get().unlockGroup(held);
+    assert.equal((await claimed(get())).run.id, 'run_1');
+  });
+
+  it('is refused while a run, or another, holds the group', async () => {
+    await withRuns(get(), [run(1)]);
+    const claim = await claimed(get());
+    assert.equal(await lock(), null);
+    await get().record(claim, over(claim.run, 'succeeded', START), null);
+    const held = await lock();
+    assert.ok(held !== null && held.fence > claim.fence);
+    assert.equal(await lock(START, 'another'), null);
+  });
+
+  it('is refused while a run waits to be recovered, whose turn it is first', async () => {
+    await withRuns(get(), [run(1)]);
+    await claimed(get());
+    assert.equal(await lock(START + LEASE), null);
+    assert.equal((await get().run('run_1'))?.state, 'recovering');
+    assert.equal(await lock(START + LEASE), null);
+  });
+
+  it('ends by itself with its lease, which leaves no run to recover', async () => {
+    await withRuns(get(), [run(1)]);
+    await lock();
+    assert.equal(await get().releaseExpired(START + LEASE), 0);
+    assert.equal((await claimed(get(), START + LEASE)).run.state, 'running');
+  });
+
+  it('unlocking what was lost takes nothing away from the next holder', async () => {
+    await withRuns(get(), [run(1), run(2)]);
+    const lost = await lock();
+    assert.ok(lost !== null);
+    await claimed(get(), START + LEASE);
+    await get().unlockGroup(lost);
+    assert.equal(await get().claim('b', START + LEASE, LEASE), null);
+  });
+}
+
 function leases(get: Get): void {
   let claim: Claim;
   beforeEach(async () => {
@@ -965,6 +1014,7 @@ function closed(get: Get): void {
     undecided: (store) => store.undecided(0, 1),
     settle: (store) => store.settle([settlement(1, 1)]),
     claim: (store) => store.claim('a', START, LEASE),
+    lockGroup: (store) => store.lockGroup(WEB, 'a', START, LEASE),
     decisions: (store) => store.decisions({ limit: 1 }),
     inboxState: (store) => store.inboxState(),
     prune: (store) => store.prune(START),

@@ -162,7 +162,7 @@ async function wrongAfter(story: Story): Promise<readonly string[]> {
   const { desired, members } = site.web();
   const serving = members.filter(({ lifecycleState }) => lifecycleState === 'InService').length;
   const refused = run.state === 'failed' && run.steps.length === 1;
-  const wanted = sizesWanted(changes);
+  const wanted = sizesWanted(run, changes, story);
   const problems = [
     ...site.leftBehind(),
     ...(run.state === 'failed' && !refused ? [`failed: ${run.error?.message}`] : []),
@@ -172,10 +172,20 @@ async function wrongAfter(story: Story): Promise<readonly string[]> {
   return problems.length === 0 ? [] : [...problems, run.state, ...stepsOf(run)];
 }
 
-/** A scale-in may take the very instance that was to leave; whether it counted on the one more is open then. */
-function sizesWanted(changes: readonly number[]): readonly number[] {
+/**
+ * What cannot be told from what Coppice sees leaves one more or one less open. A scale-in may take the very instance that
+ * was to leave, and may have counted on the one more or not. And when that instance is gone, a process that is lost just
+ * after it lowered desired, and a scale-out by one before the next process looks, look as if nothing had been lowered.
+ */
+function sizesWanted(run: Run, changes: readonly number[], story: Story): readonly number[] {
   const size = changes.reduce((sum, change) => sum + change, 4);
-  return changes.includes(-1) ? [size, size + 1] : [size];
+  const released = run.steps.find(({ name }) => name === 'release-old')?.detail;
+  const gone = run.state !== 'succeeded' || released?.['how'] === 'found-gone';
+  return [
+    size,
+    ...(changes.includes(-1) ? [size + 1] : []),
+    ...(changes.includes(1) && gone && story.losses.length > 0 ? [size - 1] : []),
+  ];
 }
 
 const RUNS = { numRuns: 60 };

@@ -39,5 +39,6 @@ cloudContract('AWS over the wire, against moto', makeWorld, {
     'membership is checked',
     'sizes are checked',
     'suspended processes do not run',
+    'only what exists is tagged',
   ],
 });

@@ -1,8 +1,10 @@
-import { asFailure, Failure } from '../../base/failure.ts';
+import { Failure } from '../../base/failure.ts';
 import { groupKey } from '../../base/group-name.ts';
 import { marketName } from '../../base/market.ts';
 import type { GroupDetail } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
+import { finishHold } from './finish-hold.ts';
+import { giveBackHold } from './give-back.ts';
 import { type HoldMark, markOn, markText } from './hold-mark.ts';
 import { groupIfAny, isLeaving, memberOf } from './membership.ts';
 import { lowerDesired } from './surplus.ts';
@@ -36,7 +38,8 @@ export const hold: Step<SwapDetails> = {
     const group = await groupIfAny(context);
     const held = heldSoFar(context);
     if (group === null || held === null) return { kind: 'undone' };
-    await restore(context, group, { run: context.run.id, held });
+    // A replacement that could not be taken out again stays as an ordinary member.
+    await giveBackHold(context.cloud, group, { run: context.run.id, held }, () => unprotect(context, group));
     return { kind: 'undone' };
   },
 };
@@ -52,10 +55,7 @@ export const giveBack: Step<SwapDetails> = {
     const group = await groupIfAny(context);
     if (group === null) return { kind: 'done', detail: { groupGone: true } };
     const mark = { run: context.run.id, held: context.detail('hold') };
-    await inAnyCase(
-      () => standDown(context, group),
-      () => restore(context, group, mark),
-    );
+    await giveBackHold(context.cloud, group, mark, () => standDown(context, group));
     return { kind: 'done', detail: {} };
   },
 };
@@ -66,11 +66,11 @@ function heldSoFar(context: SwapContext): Held | null {
 }
 
 /**
- * Gives back what an earlier swap of the group could not: taken for what a person has set, it would stay for ever once its
- * mark is written over.
+ * Finishes what an earlier swap of the group could not, as the janitor would, who cannot while this run has the group: taken
+ * for what a person has set, it would stay for ever once its mark is written over.
  */
 async function clear(context: SwapContext, group: GroupDetail, mark: HoldMark): Promise<StepOutcome> {
-  await restore(context, group, mark);
+  await finishHold(context.cloud, { group, mark, run: null });
   return { kind: 'wait', for: `the hold of ${mark.run} to be given back` };
 }
 
@@ -91,7 +91,12 @@ async function decideHold(context: SwapContext, group: GroupDetail): Promise<Hel
 /** The mark goes first: from then on a process without the store knows what to give back. */
 async function take(context: SwapContext, group: GroupDetail, held: Held): Promise<void> {
   const { cloud, run } = context;
-  if (markOn(group) === null) await cloud.tagGroup(run.group, HOLD_TAG, markText({ run: run.id, held }));
+  const mark: HoldMark = {
+    run: run.id,
+    held,
+    ...(context.detail('plan').terminate ? {} : { keepOld: true }),
+  };
+  if (markOn(group) === null) await cloud.tagGroup(run.group, HOLD_TAG, markText(mark));
   const missing = held.suspended.filter((process) => !group.suspendedProcesses.includes(process));
   if (missing.length > 0) await cloud.suspend(run.group, missing);
   if (held.max !== null && group.max === held.max.from) await cloud.resize(run.group, { max: held.max.to });
@@ -112,37 +117,6 @@ async function lowerOnce(context: SwapContext, group: GroupDetail): Promise<void
   if (now || tooMany) throw new Failure('group_changed', 'retry', 'the group has to be seen at its size');
 }
 
-/** The mark goes last, and only when nothing is left to give back: a crash, or a refusal, in between loses nothing. */
-async function restore(context: SwapContext, group: GroupDetail, mark: HoldMark): Promise<void> {
-  const { cloud, run } = context;
-  await inAnyCase(
-    () => resume(context, group, mark.held),
-    () => restoreMax(context, group, mark.held),
-  );
-  if (markOn(group)?.run === mark.run) await cloud.tagGroup(run.group, HOLD_TAG, null);
-}
-
-async function resume(context: SwapContext, group: GroupDetail, { suspended }: Held): Promise<void> {
-  const ours = suspended.filter((process) => group.suspendedProcesses.includes(process));
-  if (ours.length > 0) await context.cloud.resume(context.run.group, ours);
-}
-
-/**
- * Lowers the maximum, if it still is what it was raised to: what a person changed meanwhile stays. AWS lowers desired with
- * it, that is, it would terminate an instance: so wait until there is room.
- */
-async function restoreMax(context: SwapContext, group: GroupDetail, { max }: Held): Promise<void> {
-  if (max === null || group.max !== max.to) return;
-  if (group.desired > max.from) {
-    throw new Failure(
-      'group_changed',
-      'retry',
-      `desired ${group.desired} is above the old maximum ${max.from}`,
-    );
-  }
-  await context.cloud.resize(context.run.group, { max: max.from });
-}
-
 /** Ends the protection that the new instance had for the window. AWS refuses to, and need not, once it is leaving. */
 async function unprotect(context: SwapContext, group: GroupDetail): Promise<void> {
   const { protectedByUs, instanceId } = context.soFar('await-in-service');
@@ -150,13 +124,4 @@ async function unprotect(context: SwapContext, group: GroupDetail): Promise<void
   const member = memberOf(group, instanceId);
   if (member?.lifecycleState === 'InService' && member.protectedFromScaleIn)
     await context.cloud.protect(context.run.group, instanceId, false);
-}
-
-/** Does every part, whatever becomes of the others; then fails, and as one that passes if there is such a failure. */
-async function inAnyCase(...parts: readonly (() => Promise<void>)[]): Promise<void> {
-  const failures: Failure[] = [];
-  for (const part of parts) await part().catch((thrown: unknown) => failures.push(asFailure(thrown)));
-  const open = failures.filter(({ disposition }) => disposition !== 'done');
-  const failure = open.find(({ disposition }) => disposition === 'retry') ?? open[0];
-  if (failure !== undefined) throw failure;
 }

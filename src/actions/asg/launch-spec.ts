@@ -15,7 +15,7 @@ const TOKEN_LENGTH = 64;
  * a token in another zone for a new request (EC2 developer guide, "Ensuring idempotency").
  */
 export function launchRequest(
-  run: Run,
+  run: Pick<Run, 'id' | 'group'>,
   plan: SwapPlan,
   attempt: { market: Market; number: number },
 ): LaunchRequest {

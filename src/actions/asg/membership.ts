@@ -1,11 +1,20 @@
 import { asFailure, Failure } from '../../base/failure.ts';
-import type { GroupDetail, Member } from '../../cloud/cloud.ts';
+import type { GroupName } from '../../base/group-name.ts';
+import type { CloudReads, GroupDetail, Member } from '../../cloud/cloud.ts';
 import type { SwapContext } from './swap-details.ts';
 
 /** The group of the run, read afresh; null when it does not exist any more. */
-export async function groupIfAny(context: SwapContext): Promise<GroupDetail | null> {
+export function groupIfAny({ cloud, run }: SwapContext): Promise<GroupDetail | null> {
+  return groupOrNull(cloud, run.group);
+}
+
+/** The group, read afresh; null when it does not exist. */
+export async function groupOrNull(
+  cloud: Pick<CloudReads, 'groupInDetail'>,
+  group: GroupName,
+): Promise<GroupDetail | null> {
   try {
-    return await context.cloud.groupInDetail(context.run.group);
+    return await cloud.groupInDetail(group);
   } catch (thrown) {
     if (thrown instanceof Failure && thrown.code === 'not_found') return null;
     throw thrown;

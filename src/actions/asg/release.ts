@@ -5,6 +5,7 @@ import { replacementOf } from './launch.ts';
 import { accepted, isLeaving, memberOf } from './membership.ts';
 import { isOneLarger } from './surplus.ts';
 import type { Released, SwapContext, SwapDetails } from './swap-details.ts';
+import { RELEASED_TAG, RUN_TAG } from './tags.ts';
 
 /** For so long an unclear release, or an old instance that cannot be terminated, is worth trying: nobody else would. */
 const PATIENCE_MS = 1_800_000;
@@ -26,6 +27,7 @@ export const releaseOld: Step<SwapDetails> = {
   async perform(context): Promise<StepOutcome> {
     const { cloud, run } = context;
     const { release, old } = context.detail('plan');
+    await markReleased(context);
     const group = await cloud.groupInDetail(run.group);
     const member = memberOf(group, old.instanceId);
     const gone = member === undefined || isLeaving(member);
@@ -43,6 +45,18 @@ export const releaseOld: Step<SwapDetails> = {
     return { kind: 'wait', for: `${old.instanceId} to be seen leaving` };
   },
 };
+
+/**
+ * What Coppice launched once and lets go now carries a tag that says so, before it is let go: the janitor would take it for
+ * an instance left behind. Whoever has no such instance pays no call.
+ */
+async function markReleased({ cloud, run, detail }: SwapContext): Promise<void> {
+  const { terminate, old } = detail('plan');
+  if (terminate) return;
+  const [machine] = await cloud.instances(run.group, [old.instanceId]);
+  if (machine?.state !== 'running' || !(RUN_TAG in machine.tags) || RELEASED_TAG in machine.tags) return;
+  await cloud.tagInstance(run.group, old.instanceId, RELEASED_TAG, run.id);
+}
 
 /** Without a replacement that serves, the old instance stays: everything can still be undone. */
 function insistOnReplacement(context: SwapContext, group: GroupDetail): void {

@@ -1,4 +1,4 @@
-import type { GroupDetail } from '../../cloud/cloud.ts';
+import type { Cloud, GroupDetail } from '../../cloud/cloud.ts';
 import { isLeaving } from './membership.ts';
 import type { SwapContext } from './swap-details.ts';
 
@@ -10,11 +10,32 @@ import type { SwapContext } from './swap-details.ts';
 export async function lowerDesired(context: SwapContext, group: GroupDetail): Promise<boolean> {
   const { cloud, run } = context;
   const { desiredBefore } = context.soFar('attach');
-  if (desiredBefore === undefined || !isOneLarger(group, desiredBefore)) return false;
-  const surplus = await youngest(context, group);
+  if (desiredBefore === undefined) return false;
+  const { instanceId: replacement = null } = context.soFar('launch');
+  const since = run.steps.find(({ name }) => name === 'plan')?.startedAt ?? run.createdAt;
+  return lowerTo(cloud, group, { desired: desiredBefore, replacement, since });
+}
+
+/** What is known of the swap that made the group one larger. */
+export interface Surplus {
+  /** Desired as it should be. */
+  readonly desired: number;
+  readonly replacement: string | null;
+  /** What the group launched after this time may be the surplus; ms since the epoch. */
+  readonly since: number;
+}
+
+/** Lowers desired to what it should be if it is exactly one larger. Tells whether it did. */
+export async function lowerTo(
+  cloud: Pick<Cloud, 'instances' | 'terminateInGroup' | 'resize'>,
+  group: GroupDetail,
+  surplus: Surplus,
+): Promise<boolean> {
+  if (!isOneLarger(group, surplus.desired)) return false;
+  const instanceId = await youngest(cloud, group, surplus);
   // By its id where the group has launched it already: lowering desired lets the group choose, perhaps one that serves.
-  if (surplus !== null) await cloud.terminateInGroup(run.group, surplus);
-  else await cloud.resize(run.group, { desired: desiredBefore });
+  if (instanceId !== null) await cloud.terminateInGroup(group.group, instanceId);
+  else await cloud.resize(group.group, { desired: surplus.desired });
   return true;
 }
 
@@ -24,14 +45,15 @@ export function isOneLarger(group: GroupDetail, desiredBefore: number): boolean 
 }
 
 /** Id of the youngest member that came after the swap was planned, other than the replacement: the group launched it. */
-async function youngest(context: SwapContext, group: GroupDetail): Promise<string | null> {
-  const { cloud, run } = context;
-  const { instanceId: replacement } = context.soFar('launch');
-  const since = run.steps.find(({ name }) => name === 'plan')?.startedAt ?? run.createdAt;
+async function youngest(
+  cloud: Pick<Cloud, 'instances'>,
+  group: GroupDetail,
+  { replacement, since }: Surplus,
+): Promise<string | null> {
   const others = group.members
     .filter((member) => !isLeaving(member) && member.instanceId !== replacement)
     .map((member) => member.instanceId);
-  const machines = await cloud.instances(run.group, others);
+  const machines = await cloud.instances(group.group, others);
   const [first] = machines
     .filter(({ launchedAt }) => launchedAt >= since)
     .sort((a, b) => b.launchedAt - a.launchedAt);

@@ -9,6 +9,7 @@ import type { Attempt } from './clients.ts';
 export const OPERATIONS = [
   'AttachInstances',
   'CreateOrUpdateTags',
+  'CreateTags',
   'DeleteTags',
   'DescribeAutoScalingGroups',
   'DescribeImages',

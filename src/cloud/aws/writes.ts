@@ -9,14 +9,14 @@ import {
   TerminateInstanceInAutoScalingGroupCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { CreateTagsCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 
 import { Failure } from '../../base/failure.ts';
 import type { CloudWrites } from '../cloud.ts';
 import type { SourceTools } from './launch-source.ts';
 import { runInstancesInput } from './run-instances.ts';
 
-type MachineWrites = Pick<CloudWrites, 'launch' | 'terminate'>;
+type MachineWrites = Pick<CloudWrites, 'launch' | 'terminate' | 'tagInstance'>;
 type MembershipWrites = Pick<CloudWrites, 'attach' | 'detach' | 'terminateInGroup' | 'protect'>;
 type GroupWrites = Pick<CloudWrites, 'suspend' | 'resume' | 'resize' | 'tagGroup'>;
 
@@ -42,6 +42,13 @@ export function machineWrites({ clients, requests, templates }: SourceTools): Ma
       const input = { InstanceIds: [instanceId] };
       await requests.write('TerminateInstances', () =>
         clients.of(where.region).writes.ec2.send(new TerminateInstancesCommand(input)),
+      );
+    },
+
+    async tagInstance(where, instanceId, key, value) {
+      const input = { Resources: [instanceId], Tags: [{ Key: key, Value: value }] };
+      await requests.write('CreateTags', () =>
+        clients.of(where.region).writes.ec2.send(new CreateTagsCommand(input)),
       );
     },
   };

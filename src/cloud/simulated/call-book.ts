@@ -25,6 +25,7 @@ const SDK_OPERATIONS: Readonly<Record<CloudOperation, string>> = {
   resize: 'UpdateAutoScalingGroup',
   protect: 'SetInstanceProtection',
   tagGroup: 'CreateOrUpdateTags',
+  tagInstance: 'CreateTags',
 };
 
 /** One call of the port. */
@@ -138,4 +139,5 @@ const ZERO: Readonly<Record<CloudOperation, number>> = {
   resize: 0,
   protect: 0,
   tagGroup: 0,
+  tagInstance: 0,
 };

@@ -1,5 +1,6 @@
 import type { Market } from '../../base/market.ts';
 import type { CloudPlace, Instance } from '../cloud.ts';
+import { type Refusal, refusal } from './refusal.ts';
 import { draw, later, type SimulatedInstance, type Simulation, TIMES } from './simulation.ts';
 
 /** Why EC2 says that an instance ended. */
@@ -62,6 +63,30 @@ export function run(simulation: Simulation, instance: SimulatedInstance): void {
   if (instance.state !== 'pending') return;
   instance.state = 'running';
   instance.readyAt = simulation.now + draw(simulation, TIMES.starting);
+}
+
+/** EC2's limit of the tags of a resource. */
+export const MOST_TAGS = 50;
+
+/** CreateTags of one tag: null when it was done. */
+export function writeTag({ tags }: SimulatedInstance, key: string, value: string): Refusal | null {
+  if (key.startsWith('aws:')) return reservedTag(key);
+  if (!tags.has(key) && tags.size >= MOST_TAGS) return tooManyTags();
+  tags.set(key, value);
+  return null;
+}
+
+/** A key that only AWS may write. */
+export function reservedTag(key: string): Refusal {
+  return refusal(
+    'InvalidTagKey.Malformed',
+    `Tag keys starting with 'aws:' are reserved for internal use: ${key}`,
+  );
+}
+
+/** More tags than a resource may have. */
+export function tooManyTags(): Refusal {
+  return refusal('TagLimitExceeded', 'The maximum number of Tags for a resource has been reached.');
 }
 
 /** Begins to end the instance; repeating does nothing. */

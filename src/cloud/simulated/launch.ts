@@ -1,14 +1,13 @@
 import { catalogueRow } from '../catalogue.ts';
 import type { CloudPlace, LaunchRequest } from '../cloud.ts';
 import { capacityRefusal, takeCapacity } from './capacity.ts';
-import { isLive, launchInstance } from './instances.ts';
+import { isLive, launchInstance, MOST_TAGS, reservedTag, tooManyTags } from './instances.ts';
 import { subnetIn, templateVersion } from './launch-sources.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { Simulation } from './simulation.ts';
 
-/** EC2's limits of a client token and of the tags of a resource. */
+/** EC2's limit of a client token. */
 const LONGEST_TOKEN = 64;
-const MOST_TAGS = 50;
 
 /** RunInstances of one instance: the id of a new one, or of the one that the token stands for already, or a refusal. */
 export function runInstance(simulation: Simulation, request: LaunchRequest): string | Refusal {
@@ -69,15 +68,8 @@ function malformed({ token, tags }: LaunchRequest): Refusal | null {
     return refusal('InvalidParameterValue', `Value (${token}) for parameter clientToken is invalid.`);
   }
   const reserved = Object.keys(tags).find((key) => key.startsWith('aws:'));
-  if (reserved !== undefined) {
-    return refusal(
-      'InvalidTagKey.Malformed',
-      `Tag keys starting with 'aws:' are reserved for internal use: ${reserved}`,
-    );
-  }
-  return Object.keys(tags).length > MOST_TAGS
-    ? refusal('TagLimitExceeded', 'The maximum number of Tags for a resource has been reached.')
-    : null;
+  if (reserved !== undefined) return reservedTag(reserved);
+  return Object.keys(tags).length > MOST_TAGS ? tooManyTags() : null;
 }
 
 function misplaced(simulation: Simulation, { subnet, market, group }: LaunchRequest): Refusal | null {

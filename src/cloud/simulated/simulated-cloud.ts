@@ -19,7 +19,7 @@ import { OtherHands } from './by-hand.ts';
 import { CallBook, type CallRecord, type CloudOperation, type PlannedFault, refused } from './call-book.ts';
 import { resizeGroup, resumeProcesses, suspendProcesses, writeGroupTag } from './group-requests.ts';
 import { playUntil } from './happenings.ts';
-import { BY_REQUEST, shutDown } from './instances.ts';
+import { BY_REQUEST, shutDown, writeTag } from './instances.ts';
 import { runInstance } from './launch.ts';
 import { sourceOf } from './launch-sources.ts';
 import { attachInstance, detachInstance, protectMember, terminateMember } from './member-requests.ts';
@@ -192,6 +192,14 @@ export class SimulatedCloud implements Cloud {
 
   tagGroup(group: GroupName, key: string, value: string | null): Promise<void> {
     return this.#change('tagGroup', group, [key, value], (found) => writeGroupTag(found, key, value));
+  }
+
+  tagInstance(where: CloudPlace, instanceId: string, key: string, value: string): Promise<void> {
+    return this.#call('tagInstance', [where, instanceId, key, value], () => {
+      const instance = this.#instance(where, instanceId);
+      const refusal = instance === null ? unknownInstance(instanceId) : writeTag(instance, key, value);
+      if (refusal !== null) throw refused('tagInstance', refusal);
+    });
   }
 
   /** A call that changes a group, unless a service of AWS has it for itself. */

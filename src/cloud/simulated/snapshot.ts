@@ -38,8 +38,9 @@ export interface InstanceSnapshot {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** The tag of what Coppice launched, and the tag of a group that it holds. */
+/** The tags of what Coppice launched, of what it let go on purpose, and of a group that it holds. */
 const RUN_TAG = 'coppice:run';
+const RELEASED_TAG = 'coppice:released';
 const HOLD_TAG = 'coppice:hold';
 
 /** A copy of the state as it is now. */
@@ -77,13 +78,13 @@ export function snapshotOf(simulation: Simulation): Snapshot {
 }
 
 /**
- * What Coppice left behind between two snapshots, one sentence each: instances of its own in no group, bounds that are
+ * What Coppice left behind between two snapshots, one sentence each: instances of its own in no group (unless it released them), bounds that are
  * not what they were, processes suspended that were not, holds not given back, protection that was not there. What a
  * person changed meanwhile is reported as well; compare with a snapshot taken after it.
  */
 export function leftBehind(before: Snapshot, after: Snapshot): readonly string[] {
   const orphans = after.instances
-    .filter(({ group, tags }) => group === null && RUN_TAG in tags)
+    .filter(({ group, tags }) => group === null && RUN_TAG in tags && !(RELEASED_TAG in tags))
     .map(({ id }) => `instance ${id} is in no group`);
   const earlier = new Map(before.groups.map((group) => [group.key, group]));
   return [...orphans, ...after.groups.flatMap((group) => notGivenBack(earlier.get(group.key), group))];

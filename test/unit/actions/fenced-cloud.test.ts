@@ -23,6 +23,7 @@ const METHODS: Readonly<Record<keyof Cloud, readonly [args: number, kind: 'read'
   resize: [2, 'write'],
   protect: [3, 'write'],
   tagGroup: [3, 'write'],
+  tagInstance: [4, 'write'],
 };
 
 type Call = (...args: unknown[]) => Promise<unknown>;
@@ -41,7 +42,7 @@ const fenced = fencedCloud(echo, () => ours);
 for (const [name, [count, kind]] of Object.entries(METHODS)) {
   test(`${name} passes with all its arguments ${kind === 'read' ? 'always' : 'while the group is ours, and never afterwards'}`, async () => {
     const call = Reflect.get(fenced, name) as Call;
-    const args = ['a', 'b', 'c'].slice(0, count);
+    const args = ['a', 'b', 'c', 'd'].slice(0, count);
     ours = true;
     assert.deepEqual(await call(...args), [name, ...args]);
     ours = false;

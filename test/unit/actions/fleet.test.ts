@@ -5,6 +5,7 @@ import { createFleet, type Fleet } from '../../../src/actions/fleet.ts';
 import { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import type { CloudPlace, Group, Instance, MarketData } from '../../../src/cloud/cloud.ts';
+import type { FleetView } from '../../../src/engine/fleet.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { dataOf, offer, pair, spot, type, WEB } from './asg/fixture.ts';
 

@@ -176,6 +176,34 @@ test('the lease counts from before the claim was asked for: a slow store gives n
   assert.ok(last >= 50 * SECOND && last < 60 * SECOND, `last write after ${last} ms`);
 });
 
+test('law 3: a renewal that never answers gives no time either', async () => {
+  const site = newSite();
+  await order(site, 'web');
+  const begin = site.clock.now();
+  let last = 0;
+  const store = withMethods(site.store, {
+    claim: claimOnce(site.store),
+    renew: () => new Promise(() => {}),
+    record: (claim, run, one) => site.store.record(claim, run, one),
+  });
+  const cloud = cloudOf({
+    suspend() {
+      last = site.clock.now() - begin;
+      return Promise.resolve();
+    },
+  });
+  const writing = step(
+    async (context) => {
+      await context.cloud.suspend(context.run.group, ['AZRebalance']);
+      return { kind: 'wait', for: 'time' };
+    },
+    { deadlineMs: () => 60 * MINUTE },
+  );
+  await startProcess(site, { steps: [writing], holder: 'a', cloud, store });
+  await site.clock.advance(5 * MINUTE);
+  assert.ok(last > 30 * SECOND && last < 60 * SECOND, `last write after ${last} ms`);
+});
+
 test('a worker that hangs in a request loses its group, and its late answer changes nothing', async () => {
   const site = newSite();
   const id = await order(site, 'web');

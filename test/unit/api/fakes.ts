@@ -5,6 +5,7 @@ import type { ApiDeps } from '../../../src/api/deps.ts';
 import { registerApi } from '../../../src/api/routes.ts';
 import { groupKey } from '../../../src/base/group-name.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
+import type { SwapWish } from '../../../src/engine/by-hand.ts';
 import type { Decision } from '../../../src/engine/decision.ts';
 import type { FleetView, GroupView, InstanceView } from '../../../src/engine/fleet.ts';
 import type { PastSwap } from '../../../src/engine/memory.ts';
@@ -178,6 +179,11 @@ export interface World {
   policies: PolicySpec[];
   rules: RuleSpec[];
   reload: ApiDeps['reload'];
+  /** Swaps that were asked for. */
+  wishes: SwapWish[];
+  ask: ApiDeps['swaps']['ask'];
+  dryRun: ApiDeps['swaps']['dryRun'];
+  cancel: ApiDeps['cancel'];
   readiness: Awaited<ReturnType<ApiDeps['readiness']>>;
   /** Queries that reached the store. */
   asked: (DecisionQuery | RunQuery)[];
@@ -201,6 +207,10 @@ export function serve(changes: Partial<World> = {}): { server: FastifyInstance; 
     policies: [POLICY],
     rules: [RULE],
     reload: () => Promise.resolve({ outcome: 'unchanged', generation: 3, hash: 'abc', problems: [] }),
+    wishes: [],
+    ask: () => Promise.resolve({ eventId: 'evt_9', decision: null }),
+    dryRun: () => Promise.resolve({ decision: DECISION, plan: null, refusal: null, requests: [] }),
+    cancel: () => Promise.resolve('unknown'),
     readiness: { ready: true, because: [] },
     asked: [],
     broken: null,
@@ -264,6 +274,17 @@ function depsOf(world: World): ApiDeps {
         world.pauses.find((pause) => pause.group === null || pause.group === group)?.reason ?? null,
       unavailableUntil: (market) => world.unavailable.get(market) ?? null,
     },
+    swaps: {
+      ask: (wish) => {
+        world.wishes.push(wish);
+        return world.ask(wish);
+      },
+      dryRun: (wish) => {
+        world.wishes.push(wish);
+        return world.dryRun(wish);
+      },
+    },
+    cancel: (id) => world.cancel(id),
     metrics: createMetrics(),
     readiness: async () => world.readiness,
     reload: () => world.reload(),

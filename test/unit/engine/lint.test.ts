@@ -32,6 +32,7 @@ const L = 'event.labels.env';
 
 const RULES: readonly [rule: string, spec: Partial<RuleSpec>, found: readonly string[]][] = [
   ['a good rule has no problem', {}, []],
+  ['the name of the rule of swaps by hand', { name: 'by-hand' }, ['reserved-name rules.0.name']],
   ['a rule that listens to nothing', { on: [] }, ['no-trigger rules.0.on']],
   ['an empty type', { on: [trigger({ type: '' })] }, ['bad-type rules.0.on.0.type']],
   [

@@ -38,3 +38,8 @@ for (const text of [
     assert.equal(markOn(tagged(text)), null);
   });
 }
+
+test('the mark of a swap that leaves the old instance running says so', () => {
+  const mark: HoldMark = { ...MARK, keepOld: true };
+  assert.deepEqual(markOn(tagged(markText(mark))), mark);
+});

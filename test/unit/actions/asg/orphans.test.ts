@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { HoldMark } from '../../../../src/actions/asg/hold-mark.ts';
+import {
+  type AbandonedHold,
+  groupOf,
+  isStray,
+  type Remedy,
+  remedyFor,
+  straysAmong,
+} from '../../../../src/actions/asg/orphans.ts';
+import type { Run, StepRecord } from '../../../../src/actions/run.ts';
+import type { Instance, Member } from '../../../../src/cloud/cloud.ts';
+import { type Pair, pair, planInput, spot, WEB } from './fixture.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+const PLACE = { account: WEB.account, region: WEB.region };
+const KEY = '123456789012/eu-west-1/web';
+const TAGS = { 'coppice:run': 'run_1', 'coppice:group': KEY, 'coppice:replaces': 'i-1' };
+const MARKET = spot('m5.large');
+
+function machine(rest: Partial<Instance> = {}): Instance {
+  return pair('i-9', MARKET, { machine: { tags: TAGS, ...rest } }).machine;
+}
+
+const STRAYS: readonly (readonly [rule: string, what: Partial<Instance>, is: boolean])[] = [
+  ['an instance of Coppice in no group is a stray', {}, true],
+  ['one that still boots, too', { state: 'pending' }, true],
+  ['one that somebody stopped, too', { state: 'stopped' }, true],
+  ['an instance of somebody else is none', { tags: { team: 'web' } }, false],
+  ['one that was launched 30 seconds ago is none yet', { launchedAt: NOW - 30_000 }, false],
+  ['a moment later it is', { launchedAt: NOW - 30_001 }, true],
+  ['one that is being terminated is none', { state: 'shutting-down' }, false],
+  ['one that is terminated is none', { state: 'terminated' }, false],
+  ['one that was released on purpose is none', { tags: { ...TAGS, 'coppice:released': 'run_2' } }, false],
+  ['one that AWS says is a member is none', { tags: { ...TAGS, 'aws:autoscaling:groupName': 'x' } }, false],
+];
+
+for (const [rule, what, is] of STRAYS) {
+  test(rule, () => assert.equal(isStray(machine(what), new Set(['i-1']), NOW), is));
+}
+
+test('a member of any group is no stray', () => {
+  const { group } = planInput();
+  const machines = ['i-1', 'i-9'].map((id) => ({ ...machine({ id }), place: PLACE }));
+  assert.deepEqual(
+    straysAmong(machines, [{ ...group, members: [] }, group], NOW).map(({ id }) => id),
+    ['i-9'],
+  );
+});
+
+const HOMES: readonly (readonly [rule: string, tag: string | undefined, home: object | null])[] = [
+  ['a tag names the group', KEY, WEB],
+  ['the name of a group may have slashes', `${KEY}/a/b`, { ...WEB, name: 'web/a/b' }],
+  ['without the tag nobody knows', undefined, null],
+  ['a text that is no key names none', 'web', null],
+  ['a group of another region cannot be meant', KEY.replace('eu', 'us'), null],
+];
+
+for (const [rule, tag, home] of HOMES) {
+  test(`the group that an instance was launched for: ${rule}`, () => {
+    const tags: Record<string, string> = tag === undefined ? {} : { 'coppice:group': tag };
+    assert.deepEqual(groupOf({ ...machine({ tags }), place: PLACE }), home);
+  });
+}
+
+const REPLACEMENT = 'i-9';
+
+/** The group with the replacement `i-9` of `i-1` in it, one larger. */
+interface Scene {
+  readonly rule: string;
+  readonly replacement?: Partial<Member> | null;
+  readonly replacementTags?: Readonly<Record<string, string>>;
+  readonly old?: Partial<Member> | null;
+  /** The machine of an old instance that is no member any more. */
+  readonly oldMachine?: Partial<Instance>;
+  readonly desired?: number;
+  readonly group?: Partial<AbandonedHold['group']>;
+  readonly mark?: Partial<HoldMark>;
+  readonly details?: Readonly<Record<string, object>>;
+  readonly remedy: Remedy;
+}
+
+const RAISED = { held: { suspended: [], max: { from: 4, to: 5 } } };
+const back: Remedy = { kind: 'give-back', unprotect: null };
+const takeOut: Remedy = { kind: 'take-out', instanceId: REPLACEMENT };
+const terminateOld: Remedy = { kind: 'terminate-old', instanceId: 'i-1' };
+const lower: Remedy = {
+  kind: 'lower',
+  surplus: { desired: 4, replacement: REPLACEMENT, since: NOW - 600_000 },
+};
+const RUNS_ON = { state: 'running' } as const;
+
+const SCENES: readonly Scene[] = [
+  { rule: 'without a replacement the hold is given back', replacement: null, remedy: back },
+  {
+    rule: 'an instance of another run is no replacement of this one',
+    replacementTags: { ...TAGS, 'coppice:run': 'run_0' },
+    remedy: back,
+  },
+  {
+    rule: 'an instance for another group is no replacement in this one',
+    replacementTags: { ...TAGS, 'coppice:group': 'x/y/z' },
+    remedy: back,
+  },
+  {
+    rule: 'a replacement on its way out needs nothing more',
+    replacement: { lifecycleState: 'Detaching' },
+    remedy: back,
+  },
+  { rule: 'with both in service the replacement is taken out again', remedy: takeOut },
+  { rule: 'a protected one, too', replacement: { protectedFromScaleIn: true }, remedy: takeOut },
+  {
+    rule: 'a replacement cannot be taken out before it is in service',
+    replacement: { lifecycleState: 'Pending' },
+    remedy: { kind: 'wait', for: 'i-9 to be in service' },
+  },
+  {
+    rule: 'a replacement that a person has put on standby is left in',
+    replacement: { lifecycleState: 'Standby', protectedFromScaleIn: true },
+    remedy: back,
+  },
+  {
+    rule: 'when a person has put the old one on standby the replacement is left in, unprotected',
+    old: { lifecycleState: 'Standby' },
+    replacement: { protectedFromScaleIn: true },
+    remedy: { kind: 'give-back', unprotect: REPLACEMENT },
+  },
+  {
+    rule: 'an old one that was detached is waited for',
+    old: { lifecycleState: 'Detaching' },
+    desired: 4,
+    remedy: { kind: 'wait', for: 'i-1 to leave the group' },
+  },
+  {
+    rule: 'an old one that the group terminates is not waited for',
+    old: { lifecycleState: 'Terminating:Wait' },
+    desired: 4,
+    remedy: back,
+  },
+  {
+    rule: 'an old one that was detached and runs is terminated',
+    oldMachine: RUNS_ON,
+    desired: 4,
+    remedy: terminateOld,
+  },
+  {
+    rule: 'unless it was to be left running',
+    oldMachine: RUNS_ON,
+    desired: 4,
+    mark: { keepOld: true },
+    remedy: back,
+  },
+  {
+    rule: 'or was released before',
+    oldMachine: { ...RUNS_ON, tags: { 'coppice:released': 'run_1' } },
+    desired: 4,
+    remedy: back,
+  },
+  {
+    rule: 'or is a member of another group by now',
+    oldMachine: { ...RUNS_ON, tags: { 'aws:autoscaling:groupName': 'other' } },
+    desired: 4,
+    remedy: back,
+  },
+  { rule: 'or is stopped', oldMachine: { state: 'stopped' }, desired: 4, remedy: back },
+  {
+    rule: 'or left by itself, as the store knows',
+    oldMachine: RUNS_ON,
+    desired: 4,
+    details: { 'release-old': { how: 'found-gone', lowered: true } },
+    remedy: back,
+  },
+  {
+    rule: 'an old one that the run detached, as the store knows, is terminated',
+    oldMachine: RUNS_ON,
+    desired: 4,
+    details: { 'release-old': { how: 'detach', lowered: true } },
+    remedy: terminateOld,
+  },
+  {
+    rule: 'a protection of ours ends with the hold',
+    old: null,
+    desired: 4,
+    replacement: { protectedFromScaleIn: true },
+    remedy: { kind: 'give-back', unprotect: REPLACEMENT },
+  },
+  {
+    rule: 'a protection that the group gives to all stays',
+    old: null,
+    desired: 4,
+    replacement: { protectedFromScaleIn: true },
+    group: { newInstancesProtected: true },
+    remedy: back,
+  },
+  {
+    rule: 'an old one that died by itself leaves the group one too large: told by the raised maximum',
+    old: null,
+    mark: RAISED,
+    remedy: lower,
+  },
+  { rule: 'without a raised maximum nothing tells', old: null, remedy: back },
+  {
+    rule: 'or by the store',
+    old: null,
+    details: { attach: { desiredBefore: 4 }, 'release-old': { how: 'found-gone', lowered: false } },
+    remedy: lower,
+  },
+  {
+    rule: 'a size that somebody else chose after the release is left alone, where the store tells',
+    old: null,
+    mark: RAISED,
+    details: { attach: { desiredBefore: 4 }, 'release-old': { how: 'detach', lowered: true } },
+    remedy: back,
+  },
+];
+
+for (const scene of SCENES) {
+  test(`an abandoned hold: ${scene.rule}`, () => assert.deepEqual(remedyFor(holdOf(scene)), scene.remedy));
+}
+
+function holdOf(scene: Scene): AbandonedHold {
+  const { replacement = {}, replacementTags = TAGS, desired = 5, details, oldMachine } = scene;
+  const old = oldMachine === undefined ? (scene.old === undefined ? {} : scene.old) : null;
+  const pairs: Pair[] = ['i-2', 'i-3', 'i-4'].map((id) => pair(id, MARKET));
+  if (old !== null) pairs.push(pair('i-1', MARKET, { member: old }));
+  if (replacement !== null) {
+    const born = { tags: replacementTags, launchedAt: NOW - 600_000 };
+    pairs.push(pair(REPLACEMENT, MARKET, { member: replacement, machine: born }));
+  }
+  const { group } = planInput({ pairs, group: { desired, max: 5, ...scene.group } });
+  const outside = oldMachine === undefined ? [] : [pair('i-1', MARKET, { machine: oldMachine }).machine];
+  return {
+    group,
+    mark: { run: 'run_1', held: { suspended: [], max: null }, ...scene.mark },
+    run: details === undefined ? null : runWith(details),
+    machines: [...pairs.map((one) => one.machine), ...outside],
+  };
+}
+
+function runWith(details: Readonly<Record<string, object>>): Run {
+  const steps = Object.entries(details).map(
+    ([name, detail], seq): StepRecord => ({
+      ...{ seq, action: 0, name, state: 'done', attempt: 1, startedAt: NOW, finishedAt: NOW, error: null },
+      detail: { ...detail },
+    }),
+  );
+  return {
+    ...{ id: 'run_1', decisionId: 'dec_1', rule: 'r', group: WEB, instanceId: 'i-1', actions: [], steps },
+    ...{ state: 'failed', dueAt: NOW, createdAt: NOW, finishedAt: NOW, attempt: 1, error: null },
+  };
+}
