@@ -5,6 +5,8 @@ import type { IdKind } from '../base/id.ts';
 import type { Random } from '../base/random.ts';
 import { decide, type Verdict } from '../engine/decide.ts';
 import type { Decision } from '../engine/decision.ts';
+import { type Event, tupleKey } from '../engine/event.ts';
+import type { FleetView } from '../engine/fleet.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -110,16 +112,47 @@ async function dispatch(
   const settlements: Settlement[] = [];
   for (const [position, { seq, event }] of events.entries()) {
     if (position % EVENTS_PER_TURN === EVENTS_PER_TURN - 1) await breathe();
-    const now = deps.clock.now();
     const endTimer = deps.metrics.decisionDuration.startTimer();
-    const { memory, shadow, newId } = deps;
-    const verdicts = await decide({ event, ruleset, fleet, memory, now, shadow, newId, breathe });
+    const verdicts = await verdictsOn(event, { ruleset, fleet, deps });
     endTimer();
     settlements.push(settlementOf(seq, verdicts, deps));
   }
   await settle(deps, settlements, signal);
   for (const { decisions } of settlements) for (const decision of decisions) tell(deps, decision);
   if (settlements.some((settlement) => settlement.runs.length > 0)) deps.runsAdded();
+}
+
+/**
+ * What the rules conclude. A rule that throws is a failed decision already; should the deciding itself throw, so is the
+ * event: one event that nobody can decide must not hold up all that come after it.
+ */
+async function verdictsOn(
+  event: Event,
+  about: { readonly ruleset: Ruleset; readonly fleet: FleetView; readonly deps: DispatcherDeps },
+): Promise<readonly Verdict[]> {
+  const { ruleset, fleet, deps } = about;
+  const { memory, shadow, newId } = deps;
+  const now = deps.clock.now();
+  try {
+    return await decide({ event, ruleset, fleet, memory, now, shadow, newId, breathe });
+  } catch (thrown) {
+    const decision: Decision = {
+      id: newId('dec'),
+      key: tupleKey([event.id, '', '', '']),
+      at: now,
+      generation: ruleset.generation,
+      rule: null,
+      event: { id: event.id, type: event.type, source: event.source },
+      subject: { group: null, instance: null },
+      outcome: 'failed',
+      reason: 'rule_error',
+      detail: `the event could not be decided: ${asFailure(thrown).message}`,
+      because: [],
+      runId: null,
+      actions: [],
+    };
+    return [{ decision, cooldown: null }];
+  }
 }
 
 /** What has been decided is remembered at once, so that the next event of the same batch sees it. */

@@ -67,7 +67,7 @@ async function keepHouse(deps: HousekeeperDeps, signal: AbortSignal): Promise<vo
   }
 }
 
-/** A chore that fails is told and tried again in the next round. */
+/** A chore that fails is told, and done again when its time comes. */
 async function chore(deps: HousekeeperDeps, complaint: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -87,7 +87,6 @@ export function createWorker(deps: WorkerDeps): Worker {
 
 async function claimNext(deps: WorkerDeps, now: number): Promise<Claim | null> {
   try {
-    await deps.store.releaseExpired(now);
     return await deps.store.claim(deps.holder, now, LEASE_MS);
   } catch (thrown) {
     deps.log.error({ error: asFailure(thrown).message }, 'runs could not be claimed');

@@ -68,14 +68,16 @@ interface Options {
   readonly store?: SqliteStore;
   readonly rules?: readonly RuleSpec[];
   readonly shadow?: boolean;
+  /** Changes the ruleset, e.g. into one with a defect. */
+  readonly spoil?: (compiled: Ruleset) => Ruleset;
 }
 
 async function start(site: World, options: Options = {}): Promise<Started> {
   const { clock, store: real, ids: newId } = site;
-  const { store = real, rules = [rule('swap-it')], shadow = false } = options;
+  const { store = real, rules = [rule('swap-it')], shadow = false, spoil = (sound) => sound } = options;
   const memory = createLiveMemory(store, createUnavailableMarkets(clock));
   await memory.load(clock.now());
-  const compiled: Ruleset = ruleset(rules);
+  const compiled: Ruleset = spoil(ruleset(rules));
   let rung = 0;
   const decided: Decision[] = [];
   const dispatcher = createDispatcher({
@@ -135,6 +137,23 @@ test('events become decisions and runs in the order of their arrival, and the wo
     decided.map(({ subject }) => subject.instance),
     ids,
   );
+});
+
+test('an event that cannot be decided at all is recorded as failed, and holds up none that come after it', async () => {
+  const site = world();
+  const spoil = (sound: Ruleset): Ruleset => ({
+    ...sound,
+    candidates(asked) {
+      if (asked.labels['instance_id'] === 'i-00000002') throw new TypeError('a defect');
+      return sound.candidates(asked);
+    },
+  });
+  await start(site, { spoil });
+  await site.store.append(ids.map((id) => alert(site, id)));
+  await site.clock.advance(SECOND);
+  assert.deepEqual(await outcomes(site), ['dispatched matched', 'failed rule_error', 'dispatched matched']);
+  assert.deepEqual(await runsOf(site), ['i-00000001', 'i-00000003']);
+  assert.equal(await depth(site), 0);
 });
 
 test('an event is found without anybody ringing, within a second', async () => {
