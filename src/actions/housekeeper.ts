@@ -9,7 +9,7 @@ import {
   spotCount,
 } from '../engine/composition.ts';
 import type { FleetView, GroupView } from '../engine/fleet.ts';
-import { effectivePolicy, onDemandFloor } from '../engine/policies.ts';
+import { effectivePolicy, onDemandFloor, selects } from '../engine/policies.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -22,7 +22,7 @@ const ROUND_MS = 15_000;
 /** Old records are deleted once an hour: retention is counted in days. */
 const PRUNE_MS = 3_600_000;
 
-/** The chores that nobody asks for: gauges of the groups, and retention. */
+/** The chores that nobody asks for: gauges of the groups, idle policies, and retention. */
 export interface Housekeeper {
   start(): void;
   stop(): Promise<void>;
@@ -55,7 +55,15 @@ export function createHousekeeper(deps: HousekeeperDeps): Housekeeper {
 
 async function keepHouse(deps: HousekeeperDeps, signal: AbortSignal): Promise<void> {
   let prunedAt = Number.NEGATIVE_INFINITY;
+  /** Generation of the ruleset whose policies have been held against the groups. */
+  let compared: number | null = null;
   while (!signal.aborted) {
+    await chore(deps, 'policies could not be held against the groups', async () => {
+      const ruleset = deps.ruleset.current();
+      if (ruleset.generation === compared) return;
+      tellIdlePolicies(deps, ruleset, await deps.fleet.atMost(ROUND_MS));
+      compared = ruleset.generation;
+    });
     await chore(deps, 'groups could not be read for the metrics', () => showGroups(deps));
     deps.metrics.marketsUnavailable.set(deps.markets.count());
     const now = deps.clock.now();
@@ -64,6 +72,19 @@ async function keepHouse(deps: HousekeeperDeps, signal: AbortSignal): Promise<vo
       await chore(deps, 'old records could not be deleted', () => prune(deps, now - deps.retentionMs));
     }
     await sleep(deps.clock, ROUND_MS, signal);
+  }
+}
+
+/** Once a load: a policy that selects none of the groups there are is probably misspelled, and protects nothing. */
+function tellIdlePolicies(
+  { log }: HousekeeperDeps,
+  { generation, policies }: Ruleset,
+  view: FleetView,
+): void {
+  const groups = [...view.groups.values()];
+  for (const policy of policies) {
+    if (groups.some((group) => selects(policy, group))) continue;
+    log.warn({ policy: policy.name, generation, groups: groups.length }, 'a policy selects no group');
   }
 }
 

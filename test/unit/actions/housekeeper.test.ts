@@ -6,19 +6,21 @@ import { createUnavailableMarkets } from '../../../src/actions/unavailable-marke
 import { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import type { GroupView } from '../../../src/engine/fleet.ts';
-import { silentLog } from '../../../src/telemetry/log.ts';
+import { type Log, silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { fleet, group, HOUR, instance, lax, MINUTE, onDemand, ruleset } from '../engine/build.ts';
 
 const DAY = 24 * HOUR;
 
-function start() {
+const WEB = [lax({ groups: { names: ['web'] }, onDemand: { base: 2, shareAboveBase: 0 } })];
+
+function start(log: Log = silentLog, policies = WEB) {
   const clock = new ManualClock();
   const metrics = createMetrics();
   const site = {
     ...{ clock, metrics, readable: true, prunes: [] as number[], prunable: true },
     groups: [group([instance('i-1'), instance('i-2'), onDemand('i-3')])] as GroupView[],
-    policies: [lax({ groups: { names: ['web'] }, onDemand: { base: 2, shareAboveBase: 0 } })],
+    policies,
   };
   const view: Fleet = {
     current: () => null,
@@ -42,7 +44,7 @@ function start() {
       retentionMs: DAY,
       clock,
       metrics,
-      log: silentLog,
+      log,
     },
   });
   housekeeper.start();
@@ -62,6 +64,15 @@ test('a managed group shows its members, its floor, its diversity and its cost',
   assert.deepEqual(await values(metrics.groupOnDemandShortfall), ['web 1']);
   assert.deepEqual(await values(metrics.groupMarketShareMax), [`web ${2 / 3}`]);
   assert.deepEqual(await values(metrics.groupCost), ['web spot 0.08', 'web on-demand 0.1']);
+});
+
+test('a policy that selects none of the groups there are is told once a load, by its name', async () => {
+  const told: unknown[] = [];
+  const warn = (fields: unknown, message?: unknown): void => void told.push([message, fields]);
+  const typo = lax({ name: 'typo', groups: { names: ['wbe'] } });
+  const { site } = start({ ...silentLog, warn, child: () => silentLog }, [...WEB, typo]);
+  await site.clock.advance(MINUTE);
+  assert.deepEqual(told, [['a policy selects no group', { policy: 'typo', generation: 7, groups: 1 }]]);
 });
 
 test('law 10: a group that is gone, or is managed no more, is gone from the metrics', async () => {
