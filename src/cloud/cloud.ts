@@ -1,3 +1,4 @@
+import type { Failure } from '../base/failure.ts';
 import type { GroupName } from '../base/group-name.ts';
 import type { Market, PurchaseOption } from '../base/market.ts';
 
@@ -15,18 +16,29 @@ export interface Cloud extends CloudReads, CloudWrites {}
 export interface CloudReads {
   /** Every group of the configured accounts and regions, with its members. Batched: one page per 100 groups. */
   groups(): Promise<readonly Group[]>;
-  /** One group, read fresh, with what only a swap needs to know. Fails with `not_found`. */
+  /**
+   * Groups of one place, read fresh; those that do not exist are left out. Batched: one request per 100 groups, so this is
+   * what waiting runs look with.
+   */
+  groupsNamed(where: CloudPlace, names: readonly string[]): Promise<readonly GroupState[]>;
+  /**
+   * One group, read fresh, with what AWS tells only group by group. Three requests where `groupsNamed` takes one for a
+   * hundred groups, so this is for plans. Fails with `not_found`.
+   */
   groupInDetail(group: GroupName): Promise<GroupDetail>;
   /** The members' machines, and any others asked for. Ids that do not exist are left out. Batched. */
   instances(where: CloudPlace, ids: readonly string[]): Promise<readonly Instance[]>;
   /** All instances, not terminated, that carry the tag key. For the janitor: works without the store. */
   instancesTagged(key: string): Promise<readonly (Instance & { readonly place: CloudPlace })[]>;
   /** How the group would launch an instance now, with every version pinned. Fails with `not_found`, `invalid_request`. */
-  launchSource(group: GroupDetail): Promise<LaunchSource>;
-  /** Instance types, offers and prices of the zones. May be served from a cache of some minutes. */
-  marketData(where: CloudPlace, zones: readonly string[]): Promise<MarketData>;
+  launchSource(group: Pick<GroupState, 'group' | 'launch'>): Promise<LaunchSource>;
+  /**
+   * Instance types, offers and prices of the zones, for images of the platform (as `ImageFacts`; `Linux/UNIX` where not
+   * given). May be served from a cache of some minutes.
+   */
+  marketData(where: CloudPlace, zones: readonly string[], platform?: string): Promise<MarketData>;
   /** Health of the instance in each target group and classic load balancer of the group; empty when it has none. */
-  targetHealth(group: GroupDetail, instanceId: string): Promise<readonly TargetHealth[]>;
+  targetHealth(group: GroupState, instanceId: string): Promise<readonly TargetHealth[]>;
 }
 
 export interface CloudWrites {
@@ -35,14 +47,20 @@ export interface CloudWrites {
    * ambiguous outcome is settled by sending it again. `market_unavailable` (disposition next): try another market.
    */
   launch(request: LaunchRequest): Promise<{ readonly instanceId: string }>;
+  /**
+   * Launches one spot instance outside the group in whichever of the markets AWS finds best, in one request; idempotent as
+   * `launch`. Markets without capacity are no failure: their errors are in the answer. Fails where the request as a whole
+   * does, with `next` where another request may serve.
+   */
+  launchFleet(request: FleetRequest): Promise<FleetAnswer>;
   /** Terminates an instance, whoever owns it. Repeating succeeds; one that is gone is `done`. */
   terminate(where: CloudPlace, instanceId: string): Promise<void>;
   /** Makes a running instance a member; desired rises by one. Not idempotent: read membership first. */
   attach(group: GroupName, instanceId: string): Promise<void>;
-  /** Takes a member out, running, and lowers desired by one. Not idempotent: read membership first. */
-  detach(group: GroupName, instanceId: string): Promise<void>;
-  /** Terminates a member through the group, with its hooks and draining, and lowers desired by one. Asynchronous. */
-  terminateInGroup(group: GroupName, instanceId: string): Promise<void>;
+  /** Takes a member out, running; asynchronous. Not idempotent: read membership first. */
+  detach(group: GroupName, instanceId: string, capacity?: Capacity): Promise<void>;
+  /** Terminates a member through the group, with its hooks and draining; asynchronous. */
+  terminateInGroup(group: GroupName, instanceId: string, capacity?: Capacity): Promise<void>;
   /** Suspends processes. Never with an empty list, which AWS takes for "all": that fails with `internal`. */
   suspend(group: GroupName, processes: readonly string[]): Promise<void>;
   /** Resumes processes; as `suspend`. */
@@ -56,6 +74,9 @@ export interface CloudWrites {
   /** Writes one tag of an instance, member or not; repeating changes nothing. */
   tagInstance(where: CloudPlace, instanceId: string, key: string, value: string): Promise<void>;
 }
+
+/** What becomes of desired when a member leaves: one lower (the default), or kept, so that the group launches another. */
+export type Capacity = 'lowered' | 'kept';
 
 /** The sizes of a group that are to be set. */
 export interface GroupSizes {
@@ -96,8 +117,8 @@ export interface Member {
   readonly protectedFromScaleIn: boolean;
 }
 
-/** What a swap must know of a group before it touches it. */
-export interface GroupDetail extends Group {
+/** A group with everything that DescribeAutoScalingGroups tells of it. */
+export interface GroupState extends Group {
   readonly zones: readonly string[];
   /** Subnet ids; empty only for groups outside a VPC. */
   readonly subnets: readonly string[];
@@ -113,11 +134,15 @@ export interface GroupDetail extends Group {
   readonly operator: string | null;
   /** Capacity is counted in something else than instances (weights, vCPUs, memory). */
   readonly weighted: boolean;
-  readonly hooks: { readonly launching: boolean; readonly terminating: boolean };
-  readonly instanceRefreshActive: boolean;
   readonly warmPool: boolean;
   readonly newInstancesProtected: boolean;
   readonly placementGroup: string | null;
+}
+
+/** What a swap must know of a group before it touches it. */
+export interface GroupDetail extends GroupState {
+  readonly hooks: { readonly launching: boolean; readonly terminating: boolean };
+  readonly instanceRefreshActive: boolean;
 }
 
 /** How the group says what it launches. */
@@ -177,7 +202,9 @@ export interface ImageFacts {
   readonly architecture: string;
   readonly virtualization: string | null;
   readonly ena: boolean | null;
-  /** e.g. `Linux/UNIX`; chooses the spot price. */
+  /** `legacy-bios`, `uefi`, or `uefi-preferred`, which boots either way. */
+  readonly bootMode: string | null;
+  /** In EC2's words (PlatformDetails), e.g. `Linux/UNIX`; chooses the prices. */
   readonly platform: string;
 }
 
@@ -193,6 +220,20 @@ export interface LaunchRequest {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** One spot instance to launch from a template in one of several markets. Plain JSON, as `LaunchRequest`. */
+export interface FleetRequest extends Omit<LaunchRequest, 'source' | 'market'> {
+  readonly source: LaunchSource & { readonly kind: 'template' };
+  /** Spot, all in the zone of the subnet; at least one, at most 15. */
+  readonly markets: readonly Market[];
+}
+
+export interface FleetAnswer {
+  /** Null when no market could serve. */
+  readonly launched: { readonly instanceId: string; readonly market: Market } | null;
+  /** What the markets said that could not, each classified as a failure of `launch` would be. */
+  readonly failures: readonly { readonly market: Market; readonly failure: Failure }[];
+}
+
 /** A machine. `state` in EC2's words. */
 export interface Instance {
   readonly id: string;
@@ -200,6 +241,8 @@ export interface Instance {
   readonly zone: string;
   readonly subnet: string | null;
   readonly purchaseOption: PurchaseOption;
+  /** As `ImageFacts` has it; what it costs depends on it. */
+  readonly platform: string;
   readonly state: 'pending' | 'running' | 'shutting-down' | 'terminated' | 'stopping' | 'stopped';
   /** Why it is in that state, e.g. `Server.SpotInstanceTermination`; null when AWS does not say. */
   readonly stateReason: string | null;
@@ -230,6 +273,8 @@ export interface InstanceType {
   readonly memoryMib: number;
   readonly architectures: readonly string[];
   readonly gpus: number;
+  /** e.g. `NVIDIA T4`; empty when it has none, or when AWS does not say. */
+  readonly gpuModels: readonly string[];
   /** Total size of local disks in GB; 0 when it has none. */
   readonly localDiskGb: number;
   readonly burstable: boolean;
@@ -237,6 +282,10 @@ export interface InstanceType {
   readonly currentGeneration: boolean;
   readonly ena: 'required' | 'supported' | 'unsupported';
   readonly virtualization: readonly string[];
+  /** `legacy-bios`, `uefi`; empty when AWS does not say. */
+  readonly bootModes: readonly string[];
+  /** Most network interfaces that an instance may have; null when AWS does not say. */
+  readonly networkInterfaces: number | null;
   /** `spot`, `on-demand`. */
   readonly usageClasses: readonly string[];
 }
@@ -247,6 +296,14 @@ export interface MarketOffer {
   readonly zone: string;
   readonly spotPrice: number | null;
   readonly onDemandPrice: number | null;
+  /** Mean of the spot price over the last day, each price weighed by how long it held; null without a history. */
+  readonly spotAverage: number | null;
   /** Standard deviation of the spot price over the history, divided by its mean; null without a history. */
   readonly spotVolatility: number | null;
+  /** What AWS publishes of how often the type is interrupted in the region; null where it is unknown. */
+  readonly interruptionBand: InterruptionBand | null;
 }
+
+/** AWS's Spot Advisor: instances interrupted within a month, 0: below 5 %, 1: 5-10 %, 2: 10-15 %, 3: 15-20 %, 4: above. */
+export const INTERRUPTION_BANDS = [0, 1, 2, 3, 4] as const;
+export type InterruptionBand = (typeof INTERRUPTION_BANDS)[number];

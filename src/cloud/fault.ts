@@ -127,6 +127,7 @@ const CODES: ReadonlyMap<string, VerdictName> = new Map(
       'InvalidSecurityGroupID.NotFound',
       'InvalidSnapshot.NotFound',
       'InvalidBlockDeviceMapping',
+      'InvalidFleetConfig',
       'EncryptedVolumesNotSupported',
       'TagPolicyViolation',
       'InvalidParameterCombination',
