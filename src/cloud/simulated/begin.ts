@@ -1,10 +1,9 @@
 import { groupKey } from '../../base/group-name.ts';
 import type { Random } from '../../base/random.ts';
 import type { LaunchReference } from '../cloud.ts';
-import { reconcileSoon } from './group-life.ts';
 import { addInstance } from './instances.ts';
 import { subnetOf } from './launch-sources.ts';
-import { join } from './members.ts';
+import { join, reconcileSoon } from './members.ts';
 import { hash } from './prices.ts';
 import type { LaunchTemplate, SimulatedGroup, Simulation } from './simulation.ts';
 import { Timeline } from './timeline.ts';
@@ -34,6 +33,7 @@ export function begin(world: SimulatedWorld, now: number, random: Random): Simul
     capacity: new Map(),
     prices: new Map(),
     tokens: new Map(),
+    fleets: new Map(),
     launched: 0,
   };
   for (const spec of world.groups) {
@@ -58,6 +58,8 @@ function groupOf(spec: GroupSpec): SimulatedGroup {
     suspended: new Set(suspendedProcesses),
     members: new Map(),
     reconcileDue: false,
+    extra: null,
+    refresh: null,
   };
 }
 

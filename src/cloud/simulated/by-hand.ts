@@ -1,8 +1,9 @@
 import { type GroupName, groupKey } from '../../base/group-name.ts';
 import { type Market, marketName } from '../../base/market.ts';
 import { resizeGroup, resumeProcesses, suspendProcesses } from './group-requests.ts';
+import { cancelRefresh, startRefresh } from './instance-refresh.ts';
 import { BY_REQUEST, isLive, shutDown } from './instances.ts';
-import { checkSoon } from './members.ts';
+import { checkSoon, membersChanged } from './members.ts';
 import type { Refusal } from './refusal.ts';
 import {
   draw,
@@ -69,6 +70,15 @@ export class OtherHands {
     this.#group(group).deleting = true;
   }
 
+  /** Starts to replace the members one by one, as an operator does after a new version of the template. */
+  startInstanceRefresh(group: GroupReference): void {
+    insist(startRefresh(this.#simulation, this.#group(group)));
+  }
+
+  cancelInstanceRefresh(group: GroupReference): void {
+    insist(cancelRefresh(this.#group(group)));
+  }
+
   /** Terminates an instance with EC2: a group that it belongs to notices in a while, and replaces it. */
   terminate(instanceId: string): void {
     const instance = this.#instance(instanceId);
@@ -97,6 +107,7 @@ export class OtherHands {
     if (group.desired - 1 < group.min) throw new Error('the minimum of the group does not allow it');
     group.desired -= 1;
     membership.lifecycleState = 'Standby';
+    membersChanged(this.#simulation, group);
   }
 
   /** Lets the application on an instance fail its health checks, or recover. */

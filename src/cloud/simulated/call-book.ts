@@ -1,4 +1,4 @@
-import { asFailure, type FailureCode } from '../../base/failure.ts';
+import { asFailure, type Failure, type FailureCode } from '../../base/failure.ts';
 import type { Cloud } from '../cloud.ts';
 import { classify } from '../fault.ts';
 import type { Refusal } from './refusal.ts';
@@ -9,6 +9,7 @@ export type CloudOperation = keyof Cloud;
 /** What each method is at AWS; part of the error messages, and what `classify` tells reads and launches by. */
 const SDK_OPERATIONS: Readonly<Record<CloudOperation, string>> = {
   groups: 'DescribeAutoScalingGroups',
+  groupsNamed: 'DescribeAutoScalingGroups',
   groupInDetail: 'DescribeAutoScalingGroups',
   instances: 'DescribeInstances',
   instancesTagged: 'DescribeInstances',
@@ -16,6 +17,7 @@ const SDK_OPERATIONS: Readonly<Record<CloudOperation, string>> = {
   marketData: 'DescribeSpotPriceHistory',
   targetHealth: 'DescribeTargetHealth',
   launch: 'RunInstances',
+  launchFleet: 'CreateFleet',
   terminate: 'TerminateInstances',
   attach: 'AttachInstances',
   detach: 'DetachInstances',
@@ -88,6 +90,12 @@ export class CallBook {
     this.#lost.set(operation, (this.#lost.get(operation) ?? 0) + times);
   }
 
+  /** Forgets every fault and lost answer that is still planned. */
+  calm(): void {
+    this.#faults.clear();
+    this.#lost.clear();
+  }
+
   /** Performs one call with what is planned for it, and writes it down. */
   perform<T>(at: number, operation: CloudOperation, args: readonly unknown[], act: () => T): T {
     this.#counts[operation] += 1;
@@ -117,12 +125,13 @@ export class CallBook {
 }
 
 /** A refusal as the Failure that the AWS adapter would make of it. */
-export function refused(operation: CloudOperation, refusal: Refusal): Error {
+export function refused(operation: CloudOperation, refusal: Refusal): Failure {
   return classify({ operation: SDK_OPERATIONS[operation], ...refusal });
 }
 
 const ZERO: Readonly<Record<CloudOperation, number>> = {
   groups: 0,
+  groupsNamed: 0,
   groupInDetail: 0,
   instances: 0,
   instancesTagged: 0,
@@ -130,6 +139,7 @@ const ZERO: Readonly<Record<CloudOperation, number>> = {
   marketData: 0,
   targetHealth: 0,
   launch: 0,
+  launchFleet: 0,
   terminate: 0,
   attach: 0,
   detach: 0,

@@ -1,4 +1,5 @@
-import { checkAllSoon, reconcileSoon } from './group-life.ts';
+import { checkAllSoon } from './group-life.ts';
+import { reconcileSoon } from './members.ts';
 import { invalid, type Refusal } from './refusal.ts';
 import type { SimulatedGroup, Simulation } from './simulation.ts';
 

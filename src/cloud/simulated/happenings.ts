@@ -1,6 +1,6 @@
-import { checkHealth, reconcile, reconcileSoon } from './group-life.ts';
+import { checkHealth, reconcile } from './group-life.ts';
 import { BY_INTERRUPTION, BY_REQUEST, end, isLive, run, shutDown } from './instances.ts';
-import { isLeaving, leave, serve } from './members.ts';
+import { isLeaving, leave, reconcileSoon, serve } from './members.ts';
 import {
   draw,
   type Happening,
@@ -25,6 +25,7 @@ export function playUntil(simulation: Simulation, until: number): void {
 function play(simulation: Simulation, what: Happening): void {
   if (what.kind === 'token_forgotten') {
     simulation.tokens.delete(what.token);
+    simulation.fleets.delete(what.token);
   } else if (what.kind === 'group_reconciled') {
     const group = simulation.groups.get(what.group);
     if (group !== undefined) reconcile(simulation, group);

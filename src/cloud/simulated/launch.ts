@@ -1,10 +1,10 @@
 import { catalogueRow } from '../catalogue.ts';
-import type { CloudPlace, LaunchRequest } from '../cloud.ts';
+import type { CloudPlace, ImageFacts, LaunchRequest } from '../cloud.ts';
 import { capacityRefusal, takeCapacity } from './capacity.ts';
 import { isLive, launchInstance, MOST_TAGS, reservedTag, tooManyTags } from './instances.ts';
 import { subnetIn, templateVersion } from './launch-sources.ts';
 import { type Refusal, refusal } from './refusal.ts';
-import type { Simulation } from './simulation.ts';
+import type { SimulatedInstance, Simulation } from './simulation.ts';
 
 /** EC2's limit of a client token. */
 const LONGEST_TOKEN = 64;
@@ -17,6 +17,13 @@ export function runInstance(simulation: Simulation, request: LaunchRequest): str
   if (earlier !== undefined) return repeated(simulation, earlier, written);
   const refused = launchRefusal(simulation, request);
   if (refused !== null) return refused;
+  const instance = bear(simulation, request, token);
+  simulation.tokens.set(token, { request: written, instanceId: instance.id });
+  return instance.id;
+}
+
+/** The new instance of a request that nothing stands against. */
+export function bear(simulation: Simulation, request: LaunchRequest, token: string): SimulatedInstance {
   takeCapacity(simulation, request.market);
   const instance = launchInstance(simulation, {
     place: placeOf(request),
@@ -25,13 +32,12 @@ export function runInstance(simulation: Simulation, request: LaunchRequest): str
     tags: Object.entries(request.tags),
   });
   instance.token = token;
-  simulation.tokens.set(token, { request: written, instanceId: instance.id });
-  return instance.id;
+  return instance;
 }
 
 /** A token counts within the zone when the request names one, as ours always do: elsewhere it is another token. */
 function tokenKey({ group, market, token }: LaunchRequest): string {
-  return [group.account, group.region, market.zone, token].join('/');
+  return ['RunInstances', group.account, group.region, market.zone, token].join('/');
 }
 
 function repeated(
@@ -39,28 +45,42 @@ function repeated(
   earlier: { readonly request: string; readonly instanceId: string },
   written: string,
 ): string | Refusal {
-  if (earlier.request !== written) {
-    return refusal(
-      'IdempotentParameterMismatch',
-      'The client token you have provided is associated with a resource of different parameters.',
-    );
-  }
-  const instance = simulation.instances.get(earlier.instanceId);
+  if (earlier.request !== written) return otherRequest();
+  return spentToken(simulation, earlier.instanceId) ?? earlier.instanceId;
+}
+
+/** The token stands for a request that was another one. */
+export function otherRequest(): Refusal {
+  return refusal(
+    'IdempotentParameterMismatch',
+    'The client token you have provided is associated with a resource of different parameters.',
+  );
+}
+
+/** Why the token cannot stand for the instance any more; null while it lives. */
+export function spentToken(simulation: Simulation, instanceId: string): Refusal | null {
+  const instance = simulation.instances.get(instanceId);
   return instance !== undefined && isLive(instance)
-    ? instance.id
+    ? null
     : refusal(
         'IdempotentInstanceTerminated',
-        `The client token you have provided is associated with an instance that is already terminated: ${earlier.instanceId}`,
+        `The client token you have provided is associated with an instance that is already terminated: ${instanceId}`,
       );
 }
 
 function launchRefusal(simulation: Simulation, request: LaunchRequest): Refusal | null {
-  return (
-    malformed(request) ??
-    misplaced(simulation, request) ??
-    unsuited(simulation, request) ??
-    capacityRefusal(simulation, placeOf(request), request.market)
-  );
+  return requestRefusal(simulation, request) ?? marketRefusal(simulation, request);
+}
+
+/** Why the request is refused whatever the type of its market. */
+export function requestRefusal(simulation: Simulation, request: LaunchRequest): Refusal | null {
+  const image = imageOf(simulation, request.source);
+  return malformed(request) ?? misplaced(simulation, request) ?? ('code' in image ? image : null);
+}
+
+/** Why the market cannot serve a request that is right but for it. */
+export function marketRefusal(simulation: Simulation, request: LaunchRequest): Refusal | null {
+  return unsuited(simulation, request) ?? capacityRefusal(simulation, placeOf(request), request.market);
 }
 
 function malformed({ token, tags }: LaunchRequest): Refusal | null {
@@ -97,11 +117,8 @@ function unsuited(simulation: Simulation, { source, market }: LaunchRequest): Re
       `Your requested instance type (${market.type}) is not supported in your requested Availability Zone (${market.zone}).`,
     );
   }
-  const imageId = imageOf(simulation, source);
-  if (typeof imageId === 'object') return imageId;
-  const image = simulation.images.get(imageId);
-  if (image === undefined)
-    return refusal('InvalidAMIID.NotFound', `The image id '[${imageId}]' does not exist`);
+  const image = imageOf(simulation, source);
+  if ('code' in image) return image;
   if (!row.architectures.includes(image.architecture)) {
     return refusal(
       'InvalidParameterValue',
@@ -118,7 +135,16 @@ function unsuited(simulation: Simulation, { source, market }: LaunchRequest): Re
     : null;
 }
 
-function imageOf(simulation: Simulation, source: LaunchRequest['source']): string | Refusal {
+function imageOf(simulation: Simulation, source: LaunchRequest['source']): ImageFacts | Refusal {
+  const imageId = imageIdOf(simulation, source);
+  if (typeof imageId === 'object') return imageId;
+  return (
+    simulation.images.get(imageId) ??
+    refusal('InvalidAMIID.NotFound', `The image id '[${imageId}]' does not exist`)
+  );
+}
+
+function imageIdOf(simulation: Simulation, source: LaunchRequest['source']): string | Refusal {
   if (source.kind === 'configuration') return source.defaults.imageId ?? '';
   const found = templateVersion(simulation, { id: source.templateId, version: source.version });
   return 'fields' in found ? found.fields.imageId : found;

@@ -1,5 +1,5 @@
-import { reconcileSoon } from './group-life.ts';
-import { detach, isLeaving, join, retire } from './members.ts';
+import type { Capacity } from '../cloud.ts';
+import { detach, isLeaving, join, membersChanged, reconcileSoon, retire } from './members.ts';
 import { invalid, type Refusal, refusal } from './refusal.ts';
 import { draw, later, type Membership, type SimulatedGroup, type Simulation, TIMES } from './simulation.ts';
 
@@ -43,11 +43,17 @@ function attachRefusal(simulation: Simulation, group: SimulatedGroup, instanceId
   return group.desired + 1 > group.max ? sizes(group, 'attach') : null;
 }
 
-/** DetachInstances of one instance with decrement: null when it was done. */
+/** Which member is to leave, and what becomes of desired. */
+export interface Removal {
+  readonly instanceId: string;
+  readonly capacity: Capacity;
+}
+
+/** DetachInstances of one instance: null when it was done. */
 export function detachInstance(
   simulation: Simulation,
   group: SimulatedGroup,
-  instanceId: string,
+  { instanceId, capacity }: Removal,
 ): Refusal | null {
   if (group.deleting) return invalid(PENDING_DELETE);
   const membership = group.members.get(instanceId);
@@ -55,19 +61,19 @@ export function detachInstance(
   if (membership.lifecycleState !== 'InService' && membership.lifecycleState !== 'Standby') {
     return invalid(`The instance ${instanceId} is not in InService or Standby.`);
   }
-  if (group.desired - 1 < group.min) return sizes(group, 'detach');
-  group.desired -= 1;
+  if (capacity === 'lowered' && group.desired - 1 < group.min) return sizes(group, 'detach');
+  if (capacity === 'lowered') group.desired -= 1;
   detach(simulation, group, membership);
   // A Standby member was not counted: the group is one over now, and will terminate another.
   reconcileSoon(simulation, group);
   return null;
 }
 
-/** TerminateInstanceInAutoScalingGroup with decrement: null when it was accepted. */
+/** TerminateInstanceInAutoScalingGroup: null when it was accepted. */
 export function terminateMember(
   simulation: Simulation,
   group: SimulatedGroup,
-  instanceId: string,
+  { instanceId, capacity }: Removal,
 ): Refusal | null {
   const membership = group.members.get(instanceId);
   if (membership === undefined) {
@@ -79,13 +85,13 @@ export function terminateMember(
       `Scaling activity for instance ${instanceId} is in progress.`,
     );
   }
-  if (group.desired - 1 < group.min) {
+  if (capacity === 'lowered' && group.desired - 1 < group.min) {
     return invalid(
       `Currently, desiredSize equals minSize (${group.min}). Terminating instance without replacement will violate ` +
         "group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.",
     );
   }
-  group.desired -= 1;
+  if (capacity === 'lowered') group.desired -= 1;
   retire(simulation, group, membership);
   reconcileSoon(simulation, group);
   return null;
@@ -94,13 +100,18 @@ export function terminateMember(
 const PROTECTABLE = new Set(['InService', 'EnteringStandby', 'Standby']);
 
 /** SetInstanceProtection of one member: null when it was done. */
-export function protectMember(group: SimulatedGroup, instanceId: string, on: boolean): Refusal | null {
+export function protectMember(
+  simulation: Simulation,
+  group: SimulatedGroup,
+  { instanceId, on }: { readonly instanceId: string; readonly on: boolean },
+): Refusal | null {
   const membership: Membership | undefined = group.members.get(instanceId);
   if (membership === undefined) return notPartOf(group, instanceId);
   if (!PROTECTABLE.has(membership.lifecycleState)) {
     return invalid(`The instance ${instanceId} is not in InService or EnteringStandby or Standby.`);
   }
   membership.protectedFromScaleIn = on;
+  membersChanged(simulation, group);
   return null;
 }
 

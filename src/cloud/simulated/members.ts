@@ -45,10 +45,25 @@ export function countsAsCapacity(membership: Membership): boolean {
   return !isLeaving(membership) && membership.lifecycleState !== 'Standby';
 }
 
+/** The members that count against the desired capacity, in the order in which they joined. */
+export function capacityOf(group: SimulatedGroup): readonly Membership[] {
+  return [...group.members.values()].filter(countsAsCapacity);
+}
+
+/** Those of them in the zone. */
+export function membersIn(
+  simulation: Simulation,
+  group: SimulatedGroup,
+  zone: string,
+): readonly Membership[] {
+  return capacityOf(group).filter(({ instanceId }) => simulation.instances.get(instanceId)?.zone === zone);
+}
+
 /** The member goes into service; its health begins to count when the grace period is over. */
 export function serve(simulation: Simulation, group: SimulatedGroup, membership: Membership): void {
   membership.lifecycleState = 'InService';
   membership.inServiceAt = simulation.now;
+  membersChanged(simulation, group);
   if (group.healthCheck === 'ELB') {
     later(simulation, group.healthCheckGraceSeconds * 1000, {
       kind: 'member_checked',
@@ -77,6 +92,22 @@ export function detach(simulation: Simulation, group: SimulatedGroup, membership
 /** Has the group of the instance, where it has one, look at its health in a while: something happened to it. */
 export function checkSoon(simulation: Simulation, instanceId: string): void {
   later(simulation, draw(simulation, TIMES.noticing), { kind: 'member_checked', instanceId });
+}
+
+/** Makes the group look at itself in a while, once, however many reasons there are. */
+export function reconcileSoon(
+  simulation: Simulation,
+  group: SimulatedGroup,
+  span: readonly [number, number] = TIMES.reconciling,
+): void {
+  if (group.reconcileDue) return;
+  group.reconcileDue = true;
+  later(simulation, draw(simulation, span), { kind: 'group_reconciled', group: group.key });
+}
+
+/** Makes the group look at itself if it minds not only how many members it has, but also which, and where. */
+export function membersChanged(simulation: Simulation, group: SimulatedGroup): void {
+  if (group.rebalances || group.launch.kind === 'mixed') reconcileSoon(simulation, group);
 }
 
 /** Whether the target groups would send the instance requests now. */

@@ -17,6 +17,8 @@ export type PriceCache = Map<string, { readonly step: number; readonly price: Sp
 export interface SpotPrice {
   /** US dollars an hour, to four digits, as AWS quotes it. */
   readonly price: number;
+  /** Mean over the last day. */
+  readonly average: number;
   /** Standard deviation over the last day divided by the mean. */
   readonly volatility: number;
 }
@@ -46,7 +48,11 @@ function priceOf(shares: readonly number[], measure: number): SpotPrice {
   const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
   const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / shares.length;
   const last = shares.at(-1) ?? mean;
-  return { price: Math.round(last * measure * 1e4) / 1e4, volatility: Math.sqrt(variance) / mean };
+  return {
+    price: Math.round(last * measure * 1e4) / 1e4,
+    average: mean * measure,
+    volatility: Math.sqrt(variance) / mean,
+  };
 }
 
 /** The shares of the on-demand price over the history that ends with the step. */

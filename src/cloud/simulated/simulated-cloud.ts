@@ -3,11 +3,15 @@ import { Failure } from '../../base/failure.ts';
 import { type GroupName, groupKey } from '../../base/group-name.ts';
 import type { Random } from '../../base/random.ts';
 import type {
+  Capacity,
   Cloud,
   CloudPlace,
+  FleetAnswer,
+  FleetRequest,
   Group,
   GroupDetail,
   GroupSizes,
+  GroupState,
   Instance,
   LaunchRequest,
   LaunchSource,
@@ -17,6 +21,7 @@ import type {
 import { begin } from './begin.ts';
 import { OtherHands } from './by-hand.ts';
 import { CallBook, type CallRecord, type CloudOperation, type PlannedFault, refused } from './call-book.ts';
+import { createFleet } from './fleet.ts';
 import { resizeGroup, resumeProcesses, suspendProcesses, writeGroupTag } from './group-requests.ts';
 import { playUntil } from './happenings.ts';
 import { BY_REQUEST, shutDown, writeTag } from './instances.ts';
@@ -24,10 +29,12 @@ import { runInstance } from './launch.ts';
 import { sourceOf } from './launch-sources.ts';
 import { attachInstance, detachInstance, protectMember, terminateMember } from './member-requests.ts';
 import { checkSoon } from './members.ts';
+import { ReadLag } from './read-lag.ts';
 import { invalid, type Refusal, refusal } from './refusal.ts';
 import type { SimulatedGroup, SimulatedInstance, Simulation } from './simulation.ts';
 import { type Snapshot, snapshotOf } from './snapshot.ts';
-import { groupDetail, groupView, instanceView, marketData, targetHealth } from './views.ts';
+import { type RequestCounts, Traffic } from './traffic.ts';
+import { groupDetail, groupState, groupView, instanceView, marketData, targetHealth } from './views.ts';
 import type { SimulatedWorld } from './world.ts';
 
 export interface SimulatedCloudOptions {
@@ -49,6 +56,8 @@ export class SimulatedCloud implements Cloud {
   readonly #latencyMs: number;
   readonly #simulation: Simulation;
   readonly #book = new CallBook();
+  readonly #traffic: Traffic;
+  readonly #lag: ReadLag;
   /** What other people, and AWS by itself, do. */
   readonly byHand: OtherHands;
 
@@ -56,6 +65,8 @@ export class SimulatedCloud implements Cloud {
     this.#clock = clock;
     this.#latencyMs = latencyMs;
     this.#simulation = begin(world, clock.now(), random);
+    this.#traffic = new Traffic(world, this.#simulation.groups.values());
+    this.#lag = new ReadLag(this.#simulation);
     this.byHand = new OtherHands(this.#simulation, () => this.#catchUp());
   }
 
@@ -69,6 +80,11 @@ export class SimulatedCloud implements Cloud {
     return this.#book.history;
   }
 
+  /** The requests to AWS that the calls so far stand for. */
+  get requests(): RequestCounts {
+    return this.#traffic.counts;
+  }
+
   /** Fails the next calls of a method before they take effect; an internal error, once, where not said otherwise. */
   failNext(operation: CloudOperation, fault: PlannedFault = {}): void {
     this.#book.failNext(operation, fault);
@@ -79,6 +95,11 @@ export class SimulatedCloud implements Cloud {
     this.#book.loseAnswer(operation, times);
   }
 
+  /** Forgets every fault and lost answer that is still planned. @internal used by tests */
+  calm(): void {
+    this.#book.calm();
+  }
+
   /** Everything as it is now, for assertions; does not count as a call. */
   snapshot(): Snapshot {
     this.#catchUp();
@@ -87,13 +108,24 @@ export class SimulatedCloud implements Cloud {
 
   groups(): Promise<readonly Group[]> {
     return this.#call('groups', [], () =>
-      [...this.#simulation.groups.values()].map((group) => groupView(this.#simulation, group)),
+      [...this.#simulation.groups.values()].map((group) =>
+        groupView(this.#simulation, this.#lag.group(group)),
+      ),
+    );
+  }
+
+  groupsNamed({ account, region }: CloudPlace, names: readonly string[]): Promise<readonly GroupState[]> {
+    return this.#call('groupsNamed', [{ account, region }, names], () =>
+      names.flatMap((name) => {
+        const group = this.#simulation.groups.get(groupKey({ account, region, name }));
+        return group === undefined ? [] : [groupState(this.#simulation, this.#lag.group(group))];
+      }),
     );
   }
 
   groupInDetail(name: GroupName): Promise<GroupDetail> {
     return this.#call('groupInDetail', [name], () =>
-      groupDetail(this.#simulation, this.#group('groupInDetail', name)),
+      groupDetail(this.#simulation, this.#lag.group(this.#group('groupInDetail', name))),
     );
   }
 
@@ -101,7 +133,8 @@ export class SimulatedCloud implements Cloud {
     return this.#call('instances', [where, ids], () =>
       ids.flatMap((id) => {
         const instance = this.#instance(where, id);
-        return instance === null ? [] : [instanceView(instance)];
+        const found = instance === null ? null : this.#lag.instance(instance);
+        return found === null ? [] : [instanceView(found)];
       }),
     );
   }
@@ -109,12 +142,13 @@ export class SimulatedCloud implements Cloud {
   instancesTagged(key: string): Promise<readonly (Instance & { readonly place: CloudPlace })[]> {
     return this.#call('instancesTagged', [key], () =>
       [...this.#simulation.instances.values()]
+        .flatMap((instance) => this.#lag.instance(instance) ?? [])
         .filter(({ state, tags }) => state !== 'terminated' && tags.has(key))
         .map((instance) => ({ ...instanceView(instance), place: instance.place })),
     );
   }
 
-  launchSource(group: GroupDetail): Promise<LaunchSource> {
+  launchSource(group: Pick<GroupState, 'group' | 'launch'>): Promise<LaunchSource> {
     return this.#call('launchSource', [group], () => {
       const source = sourceOf(this.#simulation, group.launch);
       if ('status' in source) throw refused('launchSource', source);
@@ -122,11 +156,13 @@ export class SimulatedCloud implements Cloud {
     });
   }
 
-  marketData(where: CloudPlace, zones: readonly string[]): Promise<MarketData> {
-    return this.#call('marketData', [where, zones], () => marketData(this.#simulation, where, zones));
+  marketData(where: CloudPlace, zones: readonly string[], platform = 'Linux/UNIX'): Promise<MarketData> {
+    return this.#call('marketData', [where, zones, platform], () =>
+      marketData(this.#simulation, { where, zones, platform }),
+    );
   }
 
-  targetHealth(group: GroupDetail, instanceId: string): Promise<readonly TargetHealth[]> {
+  targetHealth(group: GroupState, instanceId: string): Promise<readonly TargetHealth[]> {
     return this.#call('targetHealth', [group, instanceId], () =>
       targetHealth(this.#simulation, this.#group('targetHealth', group.group), instanceId),
     );
@@ -137,6 +173,14 @@ export class SimulatedCloud implements Cloud {
       const launched = runInstance(this.#simulation, request);
       if (typeof launched === 'object') throw refused('launch', launched);
       return { instanceId: launched };
+    });
+  }
+
+  launchFleet(request: FleetRequest): Promise<FleetAnswer> {
+    return this.#call('launchFleet', [request], () => {
+      const answer = createFleet(this.#simulation, request);
+      if ('status' in answer) throw refused('launchFleet', answer);
+      return answer;
     });
   }
 
@@ -156,15 +200,15 @@ export class SimulatedCloud implements Cloud {
     );
   }
 
-  detach(group: GroupName, instanceId: string): Promise<void> {
-    return this.#change('detach', group, [instanceId], (found) =>
-      detachInstance(this.#simulation, found, instanceId),
+  detach(group: GroupName, instanceId: string, capacity: Capacity = 'lowered'): Promise<void> {
+    return this.#change('detach', group, [instanceId, capacity], (found) =>
+      detachInstance(this.#simulation, found, { instanceId, capacity }),
     );
   }
 
-  terminateInGroup(group: GroupName, instanceId: string): Promise<void> {
-    return this.#change('terminateInGroup', group, [instanceId], (found) =>
-      terminateMember(this.#simulation, found, instanceId),
+  terminateInGroup(group: GroupName, instanceId: string, capacity: Capacity = 'lowered'): Promise<void> {
+    return this.#change('terminateInGroup', group, [instanceId, capacity], (found) =>
+      terminateMember(this.#simulation, found, { instanceId, capacity }),
     );
   }
 
@@ -187,7 +231,9 @@ export class SimulatedCloud implements Cloud {
   }
 
   protect(group: GroupName, instanceId: string, on: boolean): Promise<void> {
-    return this.#change('protect', group, [instanceId, on], (found) => protectMember(found, instanceId, on));
+    return this.#change('protect', group, [instanceId, on], (found) =>
+      protectMember(this.#simulation, found, { instanceId, on }),
+    );
   }
 
   tagGroup(group: GroupName, key: string, value: string | null): Promise<void> {
@@ -219,7 +265,12 @@ export class SimulatedCloud implements Cloud {
   async #call<T>(operation: CloudOperation, args: readonly unknown[], act: () => T): Promise<T> {
     if (this.#latencyMs > 0) await sleep(this.#clock, this.#latencyMs);
     this.#catchUp();
-    return this.#book.perform(this.#simulation.now, operation, args, act);
+    const { now } = this.#simulation;
+    const throttled = this.#traffic.send(now, operation, args);
+    return this.#book.perform(now, operation, args, () => {
+      if (throttled !== null) throw refused(operation, throttled);
+      return this.#lag.through(operation, args, act);
+    });
   }
 
   #catchUp(): void {

@@ -1,7 +1,15 @@
 import type { GroupName } from '../../base/group-name.ts';
 import type { PurchaseOption } from '../../base/market.ts';
 import type { Random } from '../../base/random.ts';
-import type { CloudPlace, GroupTag, ImageFacts, Instance, LaunchReference, Member } from '../cloud.ts';
+import type {
+  CloudPlace,
+  FleetAnswer,
+  GroupTag,
+  ImageFacts,
+  Instance,
+  LaunchReference,
+  Member,
+} from '../cloud.ts';
 import type { PriceCache } from './prices.ts';
 import type { Timeline } from './timeline.ts';
 import type { GroupSpec, LaunchFields, SimulatedWorld } from './world.ts';
@@ -26,6 +34,8 @@ export interface Simulation {
   readonly prices: PriceCache;
   /** Launches by scope and token. */
   readonly tokens: Map<string, { readonly request: string; readonly instanceId: string }>;
+  /** Fleets by scope and token; one that launched nothing has spent its token too. */
+  readonly fleets: Map<string, { readonly request: string; readonly answer: FleetAnswer }>;
   /** How many instances there have been; the next one's address follows from it. */
   launched: number;
 }
@@ -50,10 +60,10 @@ export interface SimulatedGroup
     | 'hookSeconds'
     | 'operator'
     | 'weighted'
-    | 'instanceRefreshActive'
     | 'warmPool'
     | 'newInstancesProtected'
     | 'placementGroup'
+    | 'rebalances'
   > {
   readonly key: string;
   readonly name: GroupName;
@@ -68,6 +78,18 @@ export interface SimulatedGroup
   readonly members: Map<string, Membership>;
   /** A reconciliation is on the timeline already. */
   reconcileDue: boolean;
+  /** Id of the member that was launched last over the desired capacity, to take another's place; null when none was. */
+  extra: string | null;
+  instanceRefreshActive: boolean;
+  /** The refresh that replaces members; null when none does, also where one is only shown as active. */
+  refresh: InstanceRefresh | null;
+}
+
+export interface InstanceRefresh {
+  /** Ids of the members that are still to be replaced, in the order in which they joined. */
+  left: readonly string[];
+  /** When it last got anywhere, ms since the epoch. */
+  progressAt: number;
 }
 
 export interface Membership {
@@ -98,7 +120,7 @@ export interface SimulatedInstance {
   /** When AWS takes it back; null when no notice was given. */
   reclaimedAt: number | null;
   terminationProtected: boolean;
-  /** Key of the client token that it was launched with, in `Simulation.tokens`; null when there was none. */
+  /** Key of the client token that it was launched with, in `tokens` or `fleets`; null when there was none. */
   token: string | null;
   /** A person broke the application: health checks fail. */
   broken: boolean;
@@ -141,6 +163,8 @@ export const TIMES = {
   reconciling: [5 * SECOND, 15 * SECOND],
   /** A group tries again after it found no capacity. */
   retrying: [60 * SECOND, 60 * SECOND],
+  /** A refresh that gets nowhere for so long fails. */
+  refreshing: 60 * MINUTE,
   registering: 5 * SECOND,
   /** From the notice of a spot interruption to its end. */
   reclaiming: 2 * MINUTE,

@@ -3,6 +3,7 @@ import type {
   CloudPlace,
   Group,
   GroupDetail,
+  GroupState,
   Instance,
   InstanceType,
   MarketData,
@@ -14,6 +15,9 @@ import { subnetIn } from './launch-sources.ts';
 import { answersHealthChecks, isLeaving } from './members.ts';
 import { spotPrice } from './prices.ts';
 import type { Membership, SimulatedGroup, SimulatedInstance, Simulation } from './simulation.ts';
+
+const LINUX = 'Linux/UNIX';
+const UNPRICED = { spotPrice: null, onDemandPrice: null, spotAverage: null, spotVolatility: null } as const;
 
 /** A group as DescribeAutoScalingGroups lists it. */
 export function groupView(simulation: Simulation, group: SimulatedGroup): Group {
@@ -29,6 +33,12 @@ export function groupView(simulation: Simulation, group: SimulatedGroup): Group 
 
 /** A group with everything that a swap asks for. */
 export function groupDetail(simulation: Simulation, group: SimulatedGroup): GroupDetail {
+  const { hooks, instanceRefreshActive } = group;
+  return { ...groupState(simulation, group), hooks, instanceRefreshActive };
+}
+
+/** A group with everything that DescribeAutoScalingGroups tells of it. */
+export function groupState(simulation: Simulation, group: SimulatedGroup): GroupState {
   return {
     ...groupView(simulation, group),
     zones: group.zones,
@@ -41,8 +51,6 @@ export function groupDetail(simulation: Simulation, group: SimulatedGroup): Grou
     deleting: group.deleting,
     operator: group.operator,
     weighted: group.weighted,
-    hooks: group.hooks,
-    instanceRefreshActive: group.instanceRefreshActive,
     warmPool: group.warmPool,
     newInstancesProtected: group.newInstancesProtected,
     placementGroup: group.placementGroup,
@@ -59,6 +67,7 @@ export function instanceView(instance: SimulatedInstance): Instance {
     zone,
     subnet: gone ? null : subnet,
     purchaseOption,
+    platform: LINUX,
     state,
     stateReason,
     launchedAt,
@@ -68,11 +77,15 @@ export function instanceView(instance: SimulatedInstance): Instance {
   };
 }
 
-/** Types, offers and prices of the zones that belong to the region. */
-export function marketData(simulation: Simulation, where: CloudPlace, zones: readonly string[]): MarketData {
-  const offers = zones
+/** Types, offers and prices of the zones that belong to the region; only Linux has prices. */
+export function marketData(
+  simulation: Simulation,
+  { where, zones, platform }: { where: CloudPlace; zones: readonly string[]; platform: string },
+): MarketData {
+  const listed = zones
     .filter((zone) => zone.slice(0, -1) === where.region)
     .flatMap((zone) => CATALOGUE.flatMap((row) => offerOf(simulation, row, zone)));
+  const offers = platform === LINUX ? listed : listed.map((offer) => ({ ...offer, ...UNPRICED }));
   const offered = new Set(offers.map(({ type }) => type));
   const types = CATALOGUE.filter(({ name }) => offered.has(name));
   return { types: new Map(types.map((row) => [row.name, typeView(row)])), offers };
@@ -132,7 +145,9 @@ function offerOf(simulation: Simulation, { name }: CatalogueRow, zone: string): 
       zone,
       spotPrice: spot?.price ?? null,
       onDemandPrice: onDemandPrice(name, zone.slice(0, -1)),
+      spotAverage: spot?.average ?? null,
       spotVolatility: spot?.volatility ?? null,
+      interruptionBand: null,
     },
   ];
 }

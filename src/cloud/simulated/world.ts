@@ -1,5 +1,6 @@
 import type { PurchaseOption } from '../../base/market.ts';
 import type { GroupTag, ImageFacts, MixedInstances } from '../cloud.ts';
+import type { Rate } from './throttle.ts';
 
 /** What a simulated cloud begins with. Everything but the groups' names has a default: see `world` and `group`. */
 export interface SimulatedWorld {
@@ -12,6 +13,12 @@ export interface SimulatedWorld {
   readonly scarcity: number;
   /** Limits of running vCPUs per account and region; null is none. */
   readonly vcpuQuota: Readonly<Record<PurchaseOption, number | null>>;
+  /** For how long after a write reads may still show what was before it, in ms; 0 is never. */
+  readonly readLagMs: number;
+  /** Requests are refused where AWS' token buckets are empty. */
+  readonly throttling: boolean;
+  /** The bucket that all Auto Scaling requests of an account and region share. AWS does not publish its size. */
+  readonly autoScalingRate: Rate;
 }
 
 /** A group and its first members, who are in service from the beginning. */
@@ -41,10 +48,16 @@ export interface GroupSpec {
   readonly deleting: boolean;
   readonly operator: string | null;
   readonly weighted: boolean;
+  /** Shown only: a refresh that replaces members is started with `byHand.startInstanceRefresh`. */
   readonly instanceRefreshActive: boolean;
   readonly warmPool: boolean;
   readonly newInstancesProtected: boolean;
   readonly placementGroup: string | null;
+  /**
+   * AZRebalance acts unless it is suspended. A test chooses it for a group of its own making: a group whose members are
+   * all in one of several zones, as is handy elsewhere, would be moved apart at once.
+   */
+  readonly rebalances: boolean;
 }
 
 /** `count` members of one market. */
@@ -79,8 +92,20 @@ export const IMAGE_ARM = 'ami-0a1b2c3d4e5f60002';
 
 /** Images that every simulated cloud knows. */
 export const DEFAULT_IMAGES: Readonly<Record<string, ImageFacts>> = {
-  [IMAGE_X86]: { architecture: 'x86_64', virtualization: 'hvm', ena: true, platform: 'Linux/UNIX' },
-  [IMAGE_ARM]: { architecture: 'arm64', virtualization: 'hvm', ena: true, platform: 'Linux/UNIX' },
+  [IMAGE_X86]: {
+    architecture: 'x86_64',
+    virtualization: 'hvm',
+    ena: true,
+    bootMode: null,
+    platform: 'Linux/UNIX',
+  },
+  [IMAGE_ARM]: {
+    architecture: 'arm64',
+    virtualization: 'hvm',
+    ena: true,
+    bootMode: null,
+    platform: 'Linux/UNIX',
+  },
 };
 
 /** The account of groups that name none. @internal used by tests */
@@ -98,6 +123,9 @@ export function world(
     notOffered: [],
     scarcity: 0,
     vcpuQuota: { spot: null, 'on-demand': null },
+    readLagMs: 0,
+    throttling: false,
+    autoScalingRate: { burst: 100, perSecond: 20 },
     ...rest,
     groups,
   };
@@ -130,6 +158,7 @@ export function group(name: string, spec: Partial<Omit<GroupSpec, 'name'>> = {})
     warmPool: false,
     newInstancesProtected: false,
     placementGroup: null,
+    rebalances: false,
     ...spec,
     name,
     region,

@@ -66,7 +66,12 @@ describe('the record of calls', () => {
     assert.deepEqual([cloud.calls.suspend, cloud.calls.detach, cloud.calls.launch], [1, 1, 0]);
     assert.deepEqual(cloud.history, [
       { at: clock.now() - SECOND, operation: 'suspend', args: [WEB, ['AZRebalance']], outcome: 'ok' },
-      { at: clock.now(), operation: 'detach', args: [WEB, 'i-nobody'], outcome: 'no_longer_member' },
+      {
+        at: clock.now(),
+        operation: 'detach',
+        args: [WEB, 'i-nobody', 'lowered'],
+        outcome: 'no_longer_member',
+      },
     ]);
   });
 

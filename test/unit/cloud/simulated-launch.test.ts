@@ -228,7 +228,13 @@ describe('a launch is refused', () => {
       { launch: template('m4.large', { imageId: 'ami-old' }) },
       {
         images: {
-          'ami-old': { architecture: 'x86_64', virtualization: 'hvm', ena: false, platform: 'Linux/UNIX' },
+          'ami-old': {
+            architecture: 'x86_64',
+            virtualization: 'hvm',
+            ena: false,
+            bootMode: null,
+            platform: 'Linux/UNIX',
+          },
         },
       },
     );
