@@ -6,11 +6,13 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Cloud } from '../cloud.ts';
 import { createClients } from './clients.ts';
 import { groupReads } from './groups.ts';
+import { imageReader } from './images.ts';
 import { refreshReader } from './instance-refresh.ts';
 import { instanceReads } from './instances.ts';
 import { launchSourceReads } from './launch-source.ts';
 import { marketDataReads } from './market-data.ts';
 import { createRequests, throttleCounter } from './requests.ts';
+import { createSpotAdvisor, feedReader } from './spot-advisor.ts';
 import { targetHealthReads } from './target-health.ts';
 import { templateReader } from './templates.ts';
 import { groupWrites, machineWrites, membershipWrites } from './writes.ts';
@@ -20,6 +22,8 @@ export interface AwsOptions {
   readonly regions: readonly string[];
   /** Overrides `AWS_ENDPOINT_URL` and the profile. */
   readonly endpoint?: string;
+  /** A copy of AWS's Spot Advisor feed: a path, or an address; none where not given. */
+  readonly spotAdvisor?: string;
   /** Must be empty: see `createAwsCloud`. */
   readonly accounts?: readonly { readonly roleArn: string }[];
   readonly clock: Clock;
@@ -45,13 +49,19 @@ export function createAwsCloud(options: AwsOptions): Cloud {
     regions: options.regions,
     endpoint: options.endpoint,
     onFailedAttempt: throttleCounter(metrics),
+    clock,
   });
-  const tools = { clients, requests, templates: templateReader(clients, requests) };
+  const { spotAdvisor } = options;
+  const read = spotAdvisor === undefined ? null : feedReader(spotAdvisor, clock);
+  const advisor = createSpotAdvisor({ read, regions: options.regions, clock, log });
+  const templates = templateReader(clients, requests);
+  const images = imageReader({ clients, requests, clock, log });
+  const tools = { clients, requests, templates, images };
   return {
     ...groupReads(clients, requests, refreshReader(requests, log)),
     ...instanceReads(clients, requests),
     ...launchSourceReads(tools),
-    ...marketDataReads({ clients, requests, clock, log }),
+    ...marketDataReads({ clients, requests, advisor, clock, log }),
     ...targetHealthReads(clients, requests),
     ...machineWrites(tools),
     ...membershipWrites(tools),

@@ -26,7 +26,7 @@ interface Entry<T> {
 
 /** After a failed load the old value is served this long before the next try, ms. */
 const RETRY_MS = 30_000;
-/** Keys are regions and zones of configured groups, so this is never reached but by a mistake. */
+/** Keys are regions, zones and images of configured groups; an account with more of them only asks more often. */
 const MAX_KEYS = 500;
 
 export function createCache<T>({ name, freshMs, usableMs, clock, log }: CacheOptions): Cache<T> {

@@ -3,7 +3,9 @@ import { EC2Client } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 
+import type { Clock } from '../../base/clock.ts';
 import { Failure } from '../../base/failure.ts';
+import { createPace, type Pace, type Service } from './pace.ts';
 
 /**
  * The SDK's clients of one region. Reads and writes have clients of their own: the SDK takes every HTTP 500 for
@@ -35,6 +37,8 @@ export interface ClientOptions {
   readonly endpoint: string | undefined;
   /** Called for each attempt that failed, those that the SDK repeats included. */
   readonly onFailedAttempt: (attempt: Attempt) => void;
+  /** Measures the pace at which requests are sent. */
+  readonly clock: Clock;
 }
 
 /** The clients of the configured regions. Credentials are found by the SDK's own chain, when the first request needs them. */
@@ -90,6 +94,13 @@ function regionClients(region: string, options: ClientOptions): RegionClients {
       ec2: new EC2Client({ ...common, ...ONCE }),
     },
   };
+  const pace = createPace(options.clock);
+  for (const { autoScaling, ec2 } of [clients.reads, clients.writes]) {
+    keepPace(autoScaling, 'autoscaling', pace);
+    keepPace(ec2, 'ec2', pace);
+  }
+  keepPace(clients.reads.balancing, 'elasticloadbalancingv2', pace);
+  keepPace(clients.reads.classicBalancing, 'elasticloadbalancing', pace);
   for (const client of [...Object.values(clients.reads), ...Object.values(clients.writes)]) {
     observe(client, options.onFailedAttempt);
   }
@@ -97,6 +108,22 @@ function regionClients(region: string, options: ClientOptions): RegionClients {
 }
 
 type AnyClient = AutoScalingClient | EC2Client | ElasticLoadBalancingClient | ElasticLoadBalancingV2Client;
+
+/** Sits inside the SDK's retries, since each attempt takes a token, and before the signature, which does not keep for ever. */
+function keepPace({ middlewareStack }: AnyClient, service: Service, pace: Pace): void {
+  const paced =
+    <A, O>(next: (args: A) => Promise<O>, context: Readonly<Record<string, unknown>>) =>
+    async (args: A): Promise<O> => {
+      await pace.turn({ service, operation: operationOf(context) });
+      return next(args);
+    };
+  // As in `observe`, neither inputs nor outputs are looked at.
+  (middlewareStack as EC2Client['middlewareStack']).addRelativeTo(paced, {
+    relation: 'after',
+    toMiddleware: 'retryMiddleware',
+    name: 'coppicePace',
+  });
+}
 
 /** Sits inside the SDK's retries, so that an attempt which the SDK repeats with success is seen all the same. */
 function observe({ middlewareStack }: AnyClient, onFailedAttempt: (attempt: Attempt) => void): void {
@@ -106,12 +133,16 @@ function observe({ middlewareStack }: AnyClient, onFailedAttempt: (attempt: Atte
       try {
         return await next(args);
       } catch (failed) {
-        onFailedAttempt({ operation: String(context['commandName']).replace(/Command$/, ''), failed });
+        onFailedAttempt({ operation: operationOf(context), failed });
         throw failed;
       }
     },
     { step: 'finalizeRequest', priority: 'low', name: 'coppiceAttempts' },
   );
+}
+
+function operationOf(context: Readonly<Record<string, unknown>>): string {
+  return String(context['commandName']).replace(/Command$/, '');
 }
 
 /** The SDK keeps to itself whether the environment or a profile named an endpoint, so the host it spoke to must tell. */

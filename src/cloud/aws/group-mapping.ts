@@ -9,15 +9,12 @@ import { Failure } from '../../base/failure.ts';
 import type { GroupName } from '../../base/group-name.ts';
 import type {
   Group,
-  GroupDetail,
+  GroupState,
   LaunchReference,
   Member,
   MixedInstances,
   TemplateReference,
 } from '../cloud.ts';
-
-/** What only a swap needs, as far as the group itself says it. */
-export type GroupProper = Omit<GroupDetail, 'hooks' | 'instanceRefreshActive'>;
 
 /** A group of DescribeAutoScalingGroups as a list shows it. */
 export function asGroup(group: AutoScalingGroup, region: string): Group {
@@ -35,8 +32,8 @@ export function asGroup(group: AutoScalingGroup, region: string): Group {
   };
 }
 
-/** A group of DescribeAutoScalingGroups with what the same answer says for a swap. */
-export function asGroupProper(group: AutoScalingGroup, region: string): GroupProper {
+/** A group of DescribeAutoScalingGroups with all that the answer says. */
+export function asGroupState(group: AutoScalingGroup, region: string): GroupState {
   return {
     ...asGroup(group, region),
     ...placement(group),
@@ -49,7 +46,7 @@ export function asGroupProper(group: AutoScalingGroup, region: string): GroupPro
   };
 }
 
-function placement(group: AutoScalingGroup): Pick<GroupDetail, 'zones' | 'subnets' | 'placementGroup'> {
+function placement(group: AutoScalingGroup): Pick<GroupState, 'zones' | 'subnets' | 'placementGroup'> {
   return {
     zones: group.AvailabilityZones ?? [],
     subnets: (group.VPCZoneIdentifier ?? '').split(',').filter((subnet) => subnet !== ''),
@@ -59,7 +56,7 @@ function placement(group: AutoScalingGroup): Pick<GroupDetail, 'zones' | 'subnet
 
 function obstacles(
   group: AutoScalingGroup,
-): Pick<GroupDetail, 'suspendedProcesses' | 'deleting' | 'operator' | 'weighted' | 'warmPool'> {
+): Pick<GroupState, 'suspendedProcesses' | 'deleting' | 'operator' | 'weighted' | 'warmPool'> {
   return {
     suspendedProcesses: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []),
     deleting: textOrNull(group.Status) !== null,

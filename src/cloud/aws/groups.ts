@@ -6,11 +6,12 @@ import {
 
 import { Failure } from '../../base/failure.ts';
 import type { GroupName } from '../../base/group-name.ts';
-import type { Cloud, GroupDetail } from '../cloud.ts';
+import type { Cloud, GroupDetail, GroupState } from '../cloud.ts';
 import type { Clients, RegionClients } from './clients.ts';
-import { asGroup, asGroupProper } from './group-mapping.ts';
+import { asGroup, asGroupState } from './group-mapping.ts';
 import type { RefreshReader } from './instance-refresh.ts';
-import { allPages, type Requests } from './requests.ts';
+import { type MergedRead, mergedRead } from './merged.ts';
+import { allPages, inBatches, type Requests } from './requests.ts';
 
 /** Auto Scaling's largest page of groups. */
 const PAGE = 100;
@@ -20,7 +21,12 @@ export function groupReads(
   clients: Clients,
   requests: Requests,
   refreshActive: RefreshReader,
-): Pick<Cloud, 'groups' | 'groupInDetail'> {
+): Pick<Cloud, 'groups' | 'groupsNamed' | 'groupInDetail'> {
+  const one = mergedRead<GroupState>(clients, {
+    size: PAGE,
+    fetch: (region, names) => namedGroups(region, requests, names),
+    keyOf: ({ group }) => group.name,
+  });
   return {
     async groups() {
       const regions = await Promise.all(
@@ -31,10 +37,15 @@ export function groupReads(
       return regions.flat();
     },
 
+    async groupsNamed({ account, region }, names) {
+      const found = await namedGroups(clients.of(region), requests, names);
+      return found.filter(({ group }) => group.account === account);
+    },
+
     async groupInDetail(group) {
       const region = clients.of(group.region);
       const [found, hooks, instanceRefreshActive] = await Promise.all([
-        oneGroup(region, requests, group),
+        oneGroup(one, group),
         hooksOf(region, requests, group.name),
         refreshActive(region, group.name),
       ]);
@@ -52,14 +63,32 @@ async function allGroups(clients: RegionClients, requests: Requests): Promise<re
   return pages.flatMap((page) => page.AutoScalingGroups ?? []);
 }
 
-async function oneGroup(clients: RegionClients, requests: Requests, { name, region, account }: GroupName) {
-  const { AutoScalingGroups } = await requests.read('DescribeAutoScalingGroups', () =>
-    clients.reads.autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] })),
-  );
-  const found = AutoScalingGroups?.[0];
-  const group = found === undefined ? undefined : asGroupProper(found, region);
+async function namedGroups(
+  clients: RegionClients,
+  requests: Requests,
+  names: readonly string[],
+): Promise<readonly GroupState[]> {
+  const batches = inBatches(names, PAGE).map(async (AutoScalingGroupNames) => {
+    const pages = await allPages((NextToken) =>
+      requests.read('DescribeAutoScalingGroups', () =>
+        clients.reads.autoScaling.send(
+          new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames, MaxRecords: PAGE, NextToken }),
+        ),
+      ),
+    );
+    return pages.flatMap((page) => page.AutoScalingGroups ?? []);
+  });
+  const groups = (await Promise.all(batches)).flat();
+  return groups.map((group) => asGroupState(group, clients.region));
+}
+
+async function oneGroup(
+  read: MergedRead<GroupState>,
+  { name, region, account }: GroupName,
+): Promise<GroupState> {
+  const group = await read(region, name);
   // A group of the same name in another account is not the one that was asked for.
-  if (group !== undefined && group.group.account === account) return group;
+  if (group?.group.account === account) return group;
   throw new Failure('not_found', 'reject', `group ${name} does not exist in ${account}/${region}`);
 }
 

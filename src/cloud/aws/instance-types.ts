@@ -62,17 +62,32 @@ function asType(info: InstanceTypeInfo): InstanceType | null {
     vcpus,
     memoryMib,
     ...hardware(info),
+    ...supported(info),
+    networkInterfaces: info.NetworkInfo?.MaximumNetworkInterfaces ?? null,
+  };
+}
+
+function supported(
+  info: InstanceTypeInfo,
+): Pick<InstanceType, 'architectures' | 'virtualization' | 'bootModes' | 'usageClasses'> {
+  return {
     architectures: info.ProcessorInfo?.SupportedArchitectures ?? [],
     virtualization: info.SupportedVirtualizationTypes ?? [],
+    bootModes: info.SupportedBootModes ?? [],
     usageClasses: info.SupportedUsageClasses ?? [],
   };
 }
 
 function hardware(
   info: InstanceTypeInfo,
-): Pick<InstanceType, 'gpus' | 'localDiskGb' | 'burstable' | 'bareMetal' | 'currentGeneration' | 'ena'> {
+): Pick<
+  InstanceType,
+  'gpus' | 'gpuModels' | 'localDiskGb' | 'burstable' | 'bareMetal' | 'currentGeneration' | 'ena'
+> {
+  const gpus = info.GpuInfo?.Gpus ?? [];
   return {
-    gpus: (info.GpuInfo?.Gpus ?? []).reduce((sum, gpu) => sum + (gpu.Count ?? 0), 0),
+    gpus: gpus.reduce((sum, gpu) => sum + (gpu.Count ?? 0), 0),
+    gpuModels: gpus.map(({ Manufacturer, Name }) => [Manufacturer, Name].filter(Boolean).join(' ')).sort(),
     localDiskGb: info.InstanceStorageInfo?.TotalSizeInGB ?? 0,
     burstable: info.BurstablePerformanceSupported === true,
     bareMetal: info.BareMetal === true,

@@ -3,7 +3,8 @@ import { DescribeInstancesCommand, type Instance as Ec2Instance, type Filter } f
 import { Failure } from '../../base/failure.ts';
 import type { Cloud, CloudPlace, Instance } from '../cloud.ts';
 import type { Clients, RegionClients } from './clients.ts';
-import { allPages, type Requests } from './requests.ts';
+import { allPages, inBatches, type Requests } from './requests.ts';
+import { platformOf } from './spot-product.ts';
 
 /** EC2 takes at most 200 values of filters a request. */
 const IDS_PER_REQUEST = 200;
@@ -20,7 +21,7 @@ export function instanceReads(
 ): Pick<Cloud, 'instances' | 'instancesTagged'> {
   return {
     async instances(where, ids) {
-      const batches = chunks([...new Set(ids)], IDS_PER_REQUEST);
+      const batches = inBatches([...new Set(ids)], IDS_PER_REQUEST);
       // A filter, not InstanceIds: one unknown id there fails the whole request.
       const found = await Promise.all(
         batches.map((Values) =>
@@ -77,7 +78,7 @@ function asInstance(instance: Ec2Instance): Instance {
 
 function machine(
   instance: Ec2Instance,
-): Pick<Instance, 'id' | 'type' | 'zone' | 'purchaseOption' | 'state' | 'launchedAt'> {
+): Pick<Instance, 'id' | 'type' | 'zone' | 'purchaseOption' | 'platform' | 'state' | 'launchedAt'> {
   const id = instance.InstanceId ?? '';
   const state = STATES.find((known) => known === instance.State?.Name);
   const { LaunchTime, InstanceType, Placement } = instance;
@@ -90,6 +91,7 @@ function machine(
     zone: Placement?.AvailabilityZone ?? '',
     // Capacity blocks and scheduled instances are paid for by time: they count as on-demand.
     purchaseOption: instance.InstanceLifecycle === 'spot' ? 'spot' : 'on-demand',
+    platform: platformOf(instance),
     state,
     launchedAt: LaunchTime.getTime(),
   };
@@ -105,9 +107,4 @@ function addresses(instance: Ec2Instance): Pick<Instance, 'subnet' | 'privateDns
 
 function nonEmpty(text: string | undefined): string | null {
   return text === undefined || text === '' ? null : text;
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  const count = Math.ceil(items.length / size);
-  return Array.from({ length: count }, (_, index) => items.slice(index * size, (index + 1) * size));
 }

@@ -1,33 +1,47 @@
-import { DescribeLaunchConfigurationsCommand } from '@aws-sdk/client-auto-scaling';
-import {
-  DescribeImagesCommand,
-  DescribeLaunchTemplateVersionsCommand,
-  type Image,
-  type ResponseLaunchTemplateData,
-} from '@aws-sdk/client-ec2';
+import { DescribeLaunchConfigurationsCommand, type LaunchConfiguration } from '@aws-sdk/client-auto-scaling';
+import type { ResponseLaunchTemplateData } from '@aws-sdk/client-ec2';
 
 import { Failure } from '../../base/failure.ts';
 import type {
   Cloud,
   GroupDetail,
-  ImageFacts,
   LaunchDefaults,
   LaunchSource,
   MixedInstances,
   TemplateReference,
 } from '../cloud.ts';
 import type { Clients } from './clients.ts';
+import type { Images } from './images.ts';
+import { type MergedRead, mergedRead } from './merged.ts';
 import type { Requests } from './requests.ts';
-import type { Templates, TemplateVersion } from './templates.ts';
+import type { Templates } from './templates.ts';
 
 export interface SourceTools {
   readonly clients: Clients;
   readonly requests: Requests;
   readonly templates: Templates;
+  readonly images: Images;
 }
 
-/** Reads how a group would launch, with every version pinned. */
+/** How many launch configurations one request may name; Auto Scaling's page without a token. */
+const CONFIGURATIONS = 50;
+
+/**
+ * Reads how a group would launch, with every version pinned. A launch configuration is read afresh each time: it never
+ * changes, but another one may have taken its name.
+ */
 export function launchSourceReads(tools: SourceTools): Pick<Cloud, 'launchSource'> {
+  const configurations = mergedRead<LaunchConfiguration>(tools.clients, {
+    size: CONFIGURATIONS,
+    fetch: async ({ reads }, LaunchConfigurationNames) => {
+      const command = new DescribeLaunchConfigurationsCommand({ LaunchConfigurationNames });
+      const answer = await tools.requests.read('DescribeLaunchConfigurations', () =>
+        reads.autoScaling.send(command),
+      );
+      return answer.LaunchConfigurations ?? [];
+    },
+    keyOf: ({ LaunchConfigurationName }) => LaunchConfigurationName ?? '',
+  });
   return {
     launchSource({ group, launch }) {
       switch (launch.kind) {
@@ -36,7 +50,7 @@ export function launchSourceReads(tools: SourceTools): Pick<Cloud, 'launchSource
         case 'mixed':
           return fromTemplate(tools, group, launch.template, launch.mixed);
         case 'configuration':
-          return fromConfiguration(tools, group, launch.name);
+          return fromConfiguration({ ...tools, configurations }, group, launch.name);
       }
     },
   };
@@ -50,7 +64,7 @@ async function fromTemplate(
 ): Promise<LaunchSource> {
   const version = await tools.templates.current(group.region, reference);
   const { data } = version;
-  const imageId = await resolvedImage(tools, group.region, version);
+  const imageId = await tools.images.idOf(group.region, version);
   return {
     kind: 'template',
     templateId: version.id,
@@ -58,7 +72,7 @@ async function fromTemplate(
     defaults: {
       instanceType: typeOf(group.name, data, mixed),
       imageId,
-      image: imageId === null ? null : await imageFacts(tools, group.region, imageId),
+      image: imageId === null ? null : await tools.images.facts(group.region, imageId),
     },
     asksForSpot: data.InstanceMarketOptions?.MarketType === 'spot',
     networkInterfaces: (data.NetworkInterfaces ?? []).map(plain),
@@ -78,30 +92,12 @@ function typeOf(group: string, data: ResponseLaunchTemplateData, mixed: MixedIns
   );
 }
 
-/** A template may name its image by a parameter of Systems Manager (`resolve:ssm:…`), which AWS resolves on request. */
-async function resolvedImage(
-  { clients, requests }: SourceTools,
-  region: string,
-  { id, number, data }: TemplateVersion,
-): Promise<string | null> {
-  if (data.ImageId?.startsWith('resolve:') !== true) return data.ImageId ?? null;
-  const input = { LaunchTemplateId: id, Versions: [number], ResolveAlias: true };
-  const { LaunchTemplateVersions } = await requests.read('DescribeLaunchTemplateVersions', () =>
-    clients.of(region).reads.ec2.send(new DescribeLaunchTemplateVersionsCommand(input)),
-  );
-  return LaunchTemplateVersions?.[0]?.LaunchTemplateData?.ImageId ?? null;
-}
-
 async function fromConfiguration(
-  tools: SourceTools,
+  { configurations, images }: SourceTools & { readonly configurations: MergedRead<LaunchConfiguration> },
   group: GroupDetail['group'],
   name: string,
 ): Promise<LaunchSource> {
-  const { reads } = tools.clients.of(group.region);
-  const { LaunchConfigurations } = await tools.requests.read('DescribeLaunchConfigurations', () =>
-    reads.autoScaling.send(new DescribeLaunchConfigurationsCommand({ LaunchConfigurationNames: [name] })),
-  );
-  const found = LaunchConfigurations?.[0];
+  const found = await configurations(group.region, name);
   if (found?.InstanceType === undefined || found.ImageId === undefined) {
     throw new Failure(
       'not_found',
@@ -112,31 +108,9 @@ async function fromConfiguration(
   const defaults: LaunchDefaults = {
     instanceType: found.InstanceType,
     imageId: found.ImageId,
-    image: await imageFacts(tools, group.region, found.ImageId),
+    image: await images.facts(group.region, found.ImageId),
   };
   return { kind: 'configuration', name, defaults, configuration: plain(found) };
-}
-
-/** An image that is gone fails here, before anything was done: the group itself could not launch it either. */
-async function imageFacts(
-  { clients, requests }: SourceTools,
-  region: string,
-  imageId: string,
-): Promise<ImageFacts | null> {
-  const { Images } = await requests.read('DescribeImages', () =>
-    clients.of(region).reads.ec2.send(new DescribeImagesCommand({ ImageIds: [imageId] })),
-  );
-  const image = Images?.[0];
-  return image?.Architecture === undefined ? null : asFacts(image, image.Architecture);
-}
-
-function asFacts(image: Image, architecture: string): ImageFacts {
-  return {
-    architecture,
-    virtualization: image.VirtualizationType ?? null,
-    ena: image.EnaSupport ?? null,
-    platform: image.PlatformDetails ?? (image.Platform === undefined ? 'Linux/UNIX' : 'Windows'),
-  };
 }
 
 /** The same value as JSON has it: dates become text, what is undefined goes. */

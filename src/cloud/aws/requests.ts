@@ -8,6 +8,7 @@ import type { Attempt } from './clients.ts';
 /** Every operation that this adapter uses; the closed set of the metrics' label, and what an IAM policy must allow. */
 export const OPERATIONS = [
   'AttachInstances',
+  'CreateFleet',
   'CreateOrUpdateTags',
   'CreateTags',
   'DeleteTags',
@@ -18,6 +19,7 @@ export const OPERATIONS = [
   'DescribeInstanceTypeOfferings',
   'DescribeInstanceTypes',
   'DescribeLaunchConfigurations',
+  'DescribeLaunchTemplates',
   'DescribeLaunchTemplateVersions',
   'DescribeLifecycleHooks',
   'DescribeSpotPriceHistory',
@@ -152,4 +154,10 @@ export async function allPages<P extends { readonly NextToken?: string | undefin
     token = page.NextToken === '' ? undefined : page.NextToken;
   } while (token !== undefined);
   return pages;
+}
+
+/** The items in lists of at most `size`: every operation of AWS takes only so many ids. */
+export function inBatches<T>(items: readonly T[], size: number): T[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, index) => items.slice(index * size, (index + 1) * size));
 }

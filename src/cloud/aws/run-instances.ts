@@ -15,7 +15,7 @@ import { fromTemplateData } from './template-parameters.ts';
 type Parameters = Partial<RunInstancesCommandInput>;
 
 /** What an instance brings along; an IAM policy can ask that each carries our tags. */
-const TAGGED: readonly ResourceType[] = ['instance', 'volume', 'network-interface'];
+export const TAGGED: readonly ResourceType[] = ['instance', 'volume', 'network-interface'];
 
 /**
  * The RunInstances request of one launch; the same request for the same input, since an ambiguous launch is settled
@@ -36,7 +36,7 @@ export function runInstancesInput(
     ...marketOptions(request),
     ...network(request, base.networkInterfaces),
     ...placement(request, base.placement),
-    TagSpecifications: tagSpecifications(request, base.tags),
+    TagSpecifications: tagSpecifications(TAGGED, request.tags, base.tags),
   };
 }
 
@@ -108,13 +108,19 @@ function placement({ market, subnet, placementGroup }: LaunchRequest, source: Pl
   return Object.keys(merged).length === 0 ? {} : { Placement: merged };
 }
 
-/** The source's own tags stay; where a key is on both sides, the request's value wins. */
-function tagSpecifications(request: LaunchRequest, source: readonly TagSpecification[]): TagSpecification[] {
-  const wanted = Object.entries(request.tags).map(([Key, Value]) => ({ Key, Value }));
-  return TAGGED.map((ResourceType) => {
-    const own = source.find((specification) => specification.ResourceType === ResourceType)?.Tags ?? [];
-    return { ResourceType, Tags: mergedTags([...own, ...wanted]) };
-  }).filter(({ Tags }) => Tags.length > 0);
+/** Tags of what a launch brings along. The source's own stay; where a key is on both sides, the request's value wins. */
+export function tagSpecifications(
+  resourceTypes: readonly ResourceType[],
+  tags: LaunchRequest['tags'],
+  source: readonly TagSpecification[],
+): TagSpecification[] {
+  const wanted = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+  return resourceTypes
+    .map((ResourceType) => {
+      const own = source.find((specification) => specification.ResourceType === ResourceType)?.Tags ?? [];
+      return { ResourceType, Tags: mergedTags([...own, ...wanted]) };
+    })
+    .filter(({ Tags }) => Tags.length > 0);
 }
 
 function mergedTags(tags: readonly Tag[]): Tag[] {

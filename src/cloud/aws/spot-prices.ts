@@ -2,6 +2,7 @@ import { DescribeSpotPriceHistoryCommand, type SpotPrice } from '@aws-sdk/client
 
 import type { RegionClients } from './clients.ts';
 import { allPages, type Requests } from './requests.ts';
+import type { SpotProduct } from './spot-product.ts';
 
 /** A price, and the time from which it held, ms since the epoch. */
 export interface PricePoint {
@@ -12,7 +13,8 @@ export interface PricePoint {
 /** The price now and how restless it was. */
 export interface SpotQuote {
   readonly price: number;
-  /** Standard deviation over mean, both weighted by how long each price held. */
+  readonly average: number;
+  /** Standard deviation over average, both weighted by how long each price held. */
   readonly volatility: number;
 }
 
@@ -20,17 +22,16 @@ export interface SpotQuote {
 const HISTORY_MS = 86_400_000;
 const PAGE = 1000;
 
-/**
- * Prices of other products differ by the licence, not by the pool. The second name is that of accounts which once had
- * EC2-Classic; where both are given, they agree.
- */
-const LINUX = ['Linux/UNIX', 'Linux/UNIX (Amazon VPC)'] as const;
+/** The names of a product. The second is that of accounts which once had EC2-Classic; where both are given, they agree. */
+function namesOf(product: SpotProduct): readonly string[] {
+  return [product, `${product} (Amazon VPC)`];
+}
 
-/** The spot market of a zone by type name: Linux prices in US dollars an hour. */
+/** The spot market of a zone for a product by type name: prices in US dollars an hour. */
 export async function spotQuotes(
   clients: RegionClients,
   requests: Requests,
-  where: { readonly zone: string; readonly now: number },
+  where: { readonly zone: string; readonly product: SpotProduct; readonly now: number },
 ): Promise<ReadonlyMap<string, SpotQuote>> {
   const from = where.now - HISTORY_MS;
   const pages = await allPages((NextToken) =>
@@ -39,7 +40,7 @@ export async function spotQuotes(
         new DescribeSpotPriceHistoryCommand({
           StartTime: new Date(from),
           AvailabilityZone: where.zone,
-          ProductDescriptions: [...LINUX],
+          ProductDescriptions: [...namesOf(where.product)],
           MaxResults: PAGE,
           NextToken,
         }),
@@ -49,7 +50,7 @@ export async function spotQuotes(
   const quotes = new Map<string, SpotQuote>();
   for (const [type, points] of pointsByType(
     pages.flatMap((page) => page.SpotPriceHistory ?? []),
-    where.zone,
+    where,
   )) {
     const result = quote(points, from, where.now);
     if (result !== null) quotes.set(type, result);
@@ -58,11 +59,15 @@ export async function spotQuotes(
 }
 
 /** Filters once more what was asked for: an emulator may ignore the request's own filters. */
-function pointsByType(rows: readonly SpotPrice[], zone: string): ReadonlyMap<string, PricePoint[]> {
+function pointsByType(
+  rows: readonly SpotPrice[],
+  { zone, product }: { readonly zone: string; readonly product: SpotProduct },
+): ReadonlyMap<string, PricePoint[]> {
+  const names = namesOf(product);
   const byType = new Map<string, PricePoint[]>();
   for (const row of rows) {
     const point = asPoint(row);
-    const wanted = row.AvailabilityZone === zone && LINUX.some((name) => name === row.ProductDescription);
+    const wanted = row.AvailabilityZone === zone && names.includes(row.ProductDescription ?? '');
     if (!wanted || point === null || row.InstanceType === undefined) continue;
     const points = byType.get(row.InstanceType);
     if (points === undefined) byType.set(row.InstanceType, [point]);
@@ -79,7 +84,7 @@ function asPoint({ SpotPrice: text, Timestamp }: SpotPrice): PricePoint | null {
 }
 
 /**
- * The last price, and the volatility from `from` to `now`. Each price counts for the time it held: until the next
+ * The last price, and average and volatility from `from` to `now`. Each price counts for the time it held: until the next
  * one, or until now; what held before `from` counts from `from` on. Null without a price.
  *
  * @internal
@@ -94,8 +99,8 @@ export function quote(points: readonly PricePoint[], from: number, now: number):
   });
   const total = held.reduce((sum, { ms }) => sum + ms, 0);
   // A price that has only just been set has no history: it never moved.
-  if (total === 0) return { price: last.price, volatility: 0 };
+  if (total === 0) return { price: last.price, average: last.price, volatility: 0 };
   const mean = held.reduce((sum, { price, ms }) => sum + price * (ms / total), 0);
   const variance = held.reduce((sum, { price, ms }) => sum + (price - mean) ** 2 * (ms / total), 0);
-  return { price: last.price, volatility: Math.sqrt(variance) / mean };
+  return { price: last.price, average: mean, volatility: Math.sqrt(variance) / mean };
 }

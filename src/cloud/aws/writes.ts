@@ -9,19 +9,25 @@ import {
   TerminateInstanceInAutoScalingGroupCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { CreateTagsCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import {
+  CreateFleetCommand,
+  CreateTagsCommand,
+  RunInstancesCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
 
 import { Failure } from '../../base/failure.ts';
 import type { CloudWrites } from '../cloud.ts';
+import { createFleetInput, fleetAnswer } from './create-fleet.ts';
 import type { SourceTools } from './launch-source.ts';
 import { runInstancesInput } from './run-instances.ts';
 
-type MachineWrites = Pick<CloudWrites, 'launch' | 'terminate' | 'tagInstance'>;
+type MachineWrites = Pick<CloudWrites, 'launch' | 'launchFleet' | 'terminate' | 'tagInstance'>;
 type MembershipWrites = Pick<CloudWrites, 'attach' | 'detach' | 'terminateInGroup' | 'protect'>;
 type GroupWrites = Pick<CloudWrites, 'suspend' | 'resume' | 'resize' | 'tagGroup'>;
 
 /** Writes that need no group. */
-export function machineWrites({ clients, requests, templates }: SourceTools): MachineWrites {
+export function machineWrites({ clients, requests, templates }: Omit<SourceTools, 'images'>): MachineWrites {
   return {
     async launch(request) {
       const { group, source } = request;
@@ -36,6 +42,16 @@ export function machineWrites({ clients, requests, templates }: SourceTools): Ma
       const instanceId = Instances?.[0]?.InstanceId;
       if (instanceId !== undefined) return { instanceId };
       throw new Failure('ambiguous', 'retry', 'RunInstances: the answer names no instance');
+    },
+
+    async launchFleet(request) {
+      const { group, source } = request;
+      const { data } = await templates.pinned(group.region, source.templateId, source.version);
+      const input = createFleetInput(request, data);
+      const result = await requests.write('CreateFleet', () =>
+        clients.of(group.region).writes.ec2.send(new CreateFleetCommand(input)),
+      );
+      return fleetAnswer(request, result);
     },
 
     async terminate(where, instanceId) {
@@ -55,7 +71,10 @@ export function machineWrites({ clients, requests, templates }: SourceTools): Ma
 }
 
 /** Writes on one member of a group. */
-export function membershipWrites({ clients, requests }: Omit<SourceTools, 'templates'>): MembershipWrites {
+export function membershipWrites({
+  clients,
+  requests,
+}: Pick<SourceTools, 'clients' | 'requests'>): MembershipWrites {
   return {
     async attach({ region, name }, instanceId) {
       const input = { AutoScalingGroupName: name, InstanceIds: [instanceId] };
@@ -64,19 +83,19 @@ export function membershipWrites({ clients, requests }: Omit<SourceTools, 'templ
       );
     },
 
-    async detach({ region, name }, instanceId) {
+    async detach({ region, name }, instanceId, capacity = 'lowered') {
       const input = {
         AutoScalingGroupName: name,
         InstanceIds: [instanceId],
-        ShouldDecrementDesiredCapacity: true,
+        ShouldDecrementDesiredCapacity: capacity === 'lowered',
       };
       await requests.write('DetachInstances', () =>
         clients.of(region).writes.autoScaling.send(new DetachInstancesCommand(input)),
       );
     },
 
-    async terminateInGroup({ region }, instanceId) {
-      const input = { InstanceId: instanceId, ShouldDecrementDesiredCapacity: true };
+    async terminateInGroup({ region }, instanceId, capacity = 'lowered') {
+      const input = { InstanceId: instanceId, ShouldDecrementDesiredCapacity: capacity === 'lowered' };
       await requests.write('TerminateInstanceInAutoScalingGroup', () =>
         clients.of(region).writes.autoScaling.send(new TerminateInstanceInAutoScalingGroupCommand(input)),
       );
@@ -92,7 +111,7 @@ export function membershipWrites({ clients, requests }: Omit<SourceTools, 'templ
 }
 
 /** Writes on the group itself. All set absolute values, so that repeating them changes nothing. */
-export function groupWrites({ clients, requests }: Omit<SourceTools, 'templates'>): GroupWrites {
+export function groupWrites({ clients, requests }: Pick<SourceTools, 'clients' | 'requests'>): GroupWrites {
   return {
     async suspend({ region, name }, processes) {
       const input = { AutoScalingGroupName: name, ScalingProcesses: named(processes) };

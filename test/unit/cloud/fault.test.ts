@@ -121,6 +121,7 @@ const CODES: readonly Row[] = [
       'InvalidSecurityGroupID.NotFound',
       'InvalidSnapshot.NotFound',
       'InvalidBlockDeviceMapping',
+      'InvalidFleetConfig',
       'EncryptedVolumesNotSupported',
       'TagPolicyViolation',
       'InvalidParameterCombination',

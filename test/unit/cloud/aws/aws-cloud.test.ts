@@ -5,7 +5,7 @@ import { before, type TestContext, test } from 'node:test';
 import { ManualClock } from '../../../../src/base/manual-clock.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
 import { createAwsCloud } from '../../../../src/cloud/aws/aws-cloud.ts';
-import type { Cloud, LaunchRequest } from '../../../../src/cloud/cloud.ts';
+import type { Cloud, FleetRequest, LaunchRequest } from '../../../../src/cloud/cloud.ts';
 import { silentLog } from '../../../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../../../src/telemetry/metrics.ts';
 import { autoScalingError, ec2Error, type FakeAnswer, type FakeAws, startFakeAws } from './fake-aws.ts';
@@ -99,6 +99,84 @@ test('the same launch is the same request, byte for byte', async (context) => {
   assert.equal(first.get('InstanceMarketOptions.SpotOptions.MaxPrice'), null);
 });
 
+const FLEET: FleetRequest = {
+  group: GROUP,
+  token: 'token-1',
+  source: {
+    ...{ kind: 'template', templateId: 'lt-1', version: '7', asksForSpot: false, networkInterfaces: [] },
+    defaults: { instanceType: 'm5.large', imageId: 'ami-1', image: null },
+  },
+  markets: ['m6i.large', 'm5a.large'].map((type) => ({ type, zone: 'eu-west-1a', purchaseOption: 'spot' })),
+  subnet: 'subnet-1',
+  placementGroup: null,
+  tags: { team: 'web' },
+};
+
+const TEMPLATE_XML = `<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet><item>
+  <launchTemplateId>lt-1</launchTemplateId><versionNumber>7</versionNumber>
+  <launchTemplateData><imageId>ami-1</imageId></launchTemplateData>
+  </item></launchTemplateVersionSet></DescribeLaunchTemplateVersionsResponse>`;
+
+/** What a fleet is answered; its template is read first. */
+function fleetAnswered(answer: FakeAnswer): (operation: string) => FakeAnswer {
+  return (operation) =>
+    operation === 'DescribeLaunchTemplateVersions' ? { status: 200, body: TEMPLATE_XML } : answer;
+}
+
+function fleetXml(instances: string): FakeAnswer {
+  const overrides =
+    '<overrides><instanceType>m6i.large</instanceType><subnetId>subnet-1</subnetId></overrides>';
+  const where = `<launchTemplateAndOverrides>${overrides}</launchTemplateAndOverrides>`;
+  const error = `${where}<errorCode>InsufficientInstanceCapacity</errorCode><errorMessage>none</errorMessage>`;
+  const errors = `<errorSet><item>${error}</item></errorSet>`;
+  const body = `<CreateFleetResponse><fleetId>fleet-1</fleetId>${errors}${instances}</CreateFleetResponse>`;
+  return { status: 200, body };
+}
+
+test('a fleet is one request, and its answer tells the instance and what the markets said that could not', async (context) => {
+  const instance = '<instanceIds><item>i-1</item></instanceIds><instanceType>m5a.large</instanceType>';
+  const answer = fleetXml(`<fleetInstanceSet><item>${instance}</item></fleetInstanceSet>`);
+  const { aws, cloud, asked } = await world(context, fleetAnswered(answer));
+  const { launched, failures } = await cloud.launchFleet(FLEET);
+  assert.deepEqual(launched, { instanceId: 'i-1', market: FLEET.markets[1] });
+  assert.deepEqual(
+    failures.map(({ market, failure }) => [market.type, failure.code]),
+    [['m6i.large', 'market_unavailable']],
+  );
+  assert.equal(asked('CreateFleet'), 1);
+  const sent = aws.requests.find((request) => request.get('Action') === 'CreateFleet');
+  assert.equal(sent?.get('Type'), 'instant');
+  assert.equal(sent.get('ClientToken'), 'token-1');
+  assert.equal(sent.get('LaunchTemplateConfigs.1.Overrides.2.InstanceType'), 'm5a.large');
+});
+
+test('a fleet that launched nothing is an answer, sent once, and no failure', async (context) => {
+  const { cloud, asked } = await world(context, fleetAnswered(fleetXml('')));
+  const { launched, failures } = await cloud.launchFleet(FLEET);
+  assert.deepEqual([launched, failures.length], [null, 1]);
+  assert.equal(asked('CreateFleet'), 1);
+});
+
+test('the same fleet is the same request, byte for byte', async (context) => {
+  const { aws, cloud } = await world(context, fleetAnswered(fleetXml('')));
+  await cloud.launchFleet(FLEET);
+  await cloud.launchFleet(JSON.parse(JSON.stringify(FLEET)) as FleetRequest);
+  const [first, second] = aws.requests.filter((request) => request.get('Action') === 'CreateFleet');
+  assert.equal(String(first), String(second));
+});
+
+for (const [rule, answer, code] of [
+  ['whose answer is lost is ambiguous', 'cut', 'ambiguous'],
+  ['that the server fails without a reason is ambiguous', ec2Error(500, 'InternalError'), 'ambiguous'],
+  ['that is refused as a whole fails', ec2Error(403, 'UnauthorizedOperation'), 'denied'],
+] as const) {
+  test(`a fleet ${rule}, and is not repeated by itself`, async (context) => {
+    const { cloud, asked } = await world(context, fleetAnswered(answer));
+    await assert.rejects(cloud.launchFleet(FLEET), { code });
+    assert.equal(asked('CreateFleet'), 1);
+  });
+}
+
 test('a throttled write is sent again by the clock, and counted', async (context) => {
   let throttled = true;
   const { cloud, clock, metrics, asked } = await world(context, () => {
@@ -115,6 +193,24 @@ test('a throttled write is sent again by the clock, and counted', async (context
   assert.equal(asked('SuspendProcesses'), 2);
   const { values } = await metrics.cloudThrottled.get();
   assert.equal(values.find(({ labels }) => labels.operation === 'SuspendProcesses')?.value, 1);
+});
+
+test('pitfall 21: launches go out at the pace that is kept, and others do not wait for them', async (context) => {
+  const { cloud, clock, asked } = await world(context, (operation) => ({
+    status: 200,
+    body: operation === 'RunInstances' ? LAUNCHED : `<${operation}Response/>`,
+  }));
+  const state = { launched: 0 };
+  const launches = Array.from({ length: 3 }, async () => {
+    await cloud.launch(launchRequest());
+    state.launched += 1;
+  });
+  while (state.launched < 2) await new Promise((resolve) => setImmediate(resolve));
+  await cloud.suspend(GROUP, ['AZRebalance']);
+  assert.deepEqual([state.launched, asked('RunInstances'), asked('SuspendProcesses')], [2, 2, 1]);
+  await clock.advance(1000);
+  await Promise.all(launches);
+  assert.equal(asked('RunInstances'), 3);
 });
 
 test('a throttled attempt that the SDK repeats with success is counted all the same', async (context) => {

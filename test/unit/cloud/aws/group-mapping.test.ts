@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { AutoScalingGroup } from '@aws-sdk/client-auto-scaling';
 
 import { Failure } from '../../../../src/base/failure.ts';
-import { asGroupProper, type GroupProper } from '../../../../src/cloud/aws/group-mapping.ts';
+import { asGroupState } from '../../../../src/cloud/aws/group-mapping.ts';
+import type { GroupState } from '../../../../src/cloud/cloud.ts';
 
 const TEMPLATE = { LaunchTemplateId: 'lt-1', LaunchTemplateName: 'web', Version: '3' };
 
@@ -27,7 +28,7 @@ function group(changes: Partial<AutoScalingGroup>): AutoScalingGroup {
 interface Row {
   readonly rule: string;
   readonly changes: Partial<AutoScalingGroup>;
-  readonly expected: Partial<GroupProper>;
+  readonly expected: Partial<GroupState>;
 }
 
 const mixed = { LaunchTemplateSpecification: TEMPLATE };
@@ -121,8 +122,8 @@ const ROWS: readonly Row[] = [
 
 for (const { rule, changes, expected } of ROWS) {
   test(rule, () => {
-    const mapped = asGroupProper(group(changes), 'eu-west-1');
-    const told = Object.keys(expected).map((key) => [key, mapped[key as keyof GroupProper]]);
+    const mapped = asGroupState(group(changes), 'eu-west-1');
+    const told = Object.keys(expected).map((key) => [key, mapped[key as keyof GroupState]]);
     assert.deepEqual(Object.fromEntries(told), expected);
   });
 }
@@ -135,7 +136,7 @@ test('health that is not known to be good is bad, and its spelling does not matt
     HealthStatus,
     ProtectedFromScaleIn: false,
   }));
-  const mapped = asGroupProper(group({ Instances: members }), 'eu-west-1');
+  const mapped = asGroupState(group({ Instances: members }), 'eu-west-1');
   assert.deepEqual(
     mapped.members.map(({ healthStatus }) => healthStatus),
     ['Healthy', 'Healthy', 'Unhealthy', 'Unhealthy'],
@@ -144,7 +145,7 @@ test('health that is not known to be good is bad, and its spelling does not matt
 
 test('a group that names nothing to launch is refused', () => {
   assert.throws(
-    () => asGroupProper(group({ LaunchTemplate: undefined }), 'eu-west-1'),
+    () => asGroupState(group({ LaunchTemplate: undefined }), 'eu-west-1'),
     (thrown) => thrown instanceof Failure && thrown.code === 'invalid_request',
   );
 });

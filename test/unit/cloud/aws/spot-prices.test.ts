@@ -13,6 +13,7 @@ test('no price, no quote', () => {
 test('a price that never moved has no volatility, however old it is', () => {
   assert.deepEqual(quote([{ at: -100 * HOUR, price: 0.00001 }], 0, 24 * HOUR), {
     price: 0.00001,
+    average: 0.00001,
     volatility: 0,
   });
 });
@@ -31,7 +32,7 @@ test('a price weighs as long as it held', () => {
     { at: -HOUR, price: 1 },
     { at: 3 * HOUR, price: 5 },
   ];
-  assert.equal(quote(points, 0, 4 * HOUR)?.volatility, Math.sqrt(3) / 2);
+  assert.deepEqual(quote(points, 0, 4 * HOUR), { price: 5, average: 2, volatility: Math.sqrt(3) / 2 });
 });
 
 test('prices give finite quotes of at least zero, with any times', () => {
