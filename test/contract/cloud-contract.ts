@@ -3,8 +3,15 @@ import { after, before, describe, test } from 'node:test';
 
 import { Failure, type FailureCode } from '../../src/base/failure.ts';
 import { type GroupName, groupKey } from '../../src/base/group-name.ts';
-import type { PurchaseOption } from '../../src/base/market.ts';
-import type { Cloud, GroupDetail, Instance, LaunchRequest, Member } from '../../src/cloud/cloud.ts';
+import type { Market, PurchaseOption } from '../../src/base/market.ts';
+import type {
+  Cloud,
+  FleetRequest,
+  GroupDetail,
+  Instance,
+  LaunchRequest,
+  Member,
+} from '../../src/cloud/cloud.ts';
 
 /** A cloud to test, with the means to make groups in it and to let time pass. */
 export interface ContractWorld {
@@ -32,6 +39,7 @@ export interface ContractOptions {
 
 /** A type in every region since years; other than that of the groups' own source. */
 const OTHER_TYPE = 'm5.xlarge';
+const ANOTHER_TYPE = 'c5.xlarge';
 const RUN_TAG = 'coppice:run';
 
 /** What every adapter of the cloud port must do. */
@@ -115,6 +123,19 @@ function readContract(at: At): void {
     await failsWith('not_found', cloud.groupInDetail({ ...group, account: '000000000000' }));
   });
 
+  test('groups are read by name as in detail, and those that do not exist are left out', async () => {
+    const { cloud, createGroup } = at();
+    const [one, other] = [await createGroup('template'), await createGroup('configuration')];
+    const found = await cloud.groupsNamed(one, [one.name, 'nobody', other.name]);
+    assert.deepEqual(found.map(({ group }) => group.name).sort(), [one.name, other.name].sort());
+    for (const state of found) {
+      const { hooks: _, instanceRefreshActive: __, ...detail } = await cloud.groupInDetail(state.group);
+      assert.deepEqual(state, detail);
+    }
+    assert.deepEqual(await cloud.groupsNamed(one, []), []);
+    assert.deepEqual(await cloud.groupsNamed({ ...one, account: '000000000000' }, [one.name]), []);
+  });
+
   test('instances leaves out ids that do not exist, and asks nothing for none', async () => {
     const { cloud, createGroup } = at();
     const group = await createGroup('template');
@@ -156,8 +177,8 @@ function readContract(at: At): void {
     assert.ok(offers.length > 0);
     assert.deepEqual([...new Set(offers.map(({ zone }) => zone))].sort(), [...zones].sort());
     assert.deepEqual(new Set(offers.map(({ type }) => type)), new Set(types.keys()));
-    for (const { spotPrice, onDemandPrice, spotVolatility } of offers) {
-      for (const price of [spotPrice, onDemandPrice]) assert.ok(price === null || price > 0);
+    for (const { spotPrice, onDemandPrice, spotAverage, spotVolatility } of offers) {
+      for (const price of [spotPrice, onDemandPrice, spotAverage]) assert.ok(price === null || price > 0);
       assert.ok(spotVolatility === null || spotVolatility >= 0);
     }
     assert.ok(offers.some(({ spotPrice }) => spotPrice !== null));
@@ -193,6 +214,42 @@ function launchContract(at: At, unless: Unless): void {
       await cloud.terminate(detail.group, instance.id);
     });
   }
+
+  test('a fleet launches one spot instance in one of its markets, with the subnet and tags that were asked for', async () => {
+    const { cloud, createGroup } = at();
+    const detail = await cloud.groupInDetail(await createGroup('template'));
+    const request = await fleetFor(cloud, detail);
+    const { instance, market } = await fleetLaunched(at(), request);
+    assert.ok(request.markets.some(({ type }) => type === market.type));
+    const { type, zone, purchaseOption } = instance;
+    assert.deepEqual({ type, zone, purchaseOption }, market);
+    assert.equal(instance.subnet, request.subnet);
+    assert.equal(instance.tags[RUN_TAG], request.tags[RUN_TAG]);
+    assert.equal(instance.tags['team'], 'web');
+    const tagged = await cloud.instancesTagged(RUN_TAG);
+    assert.equal(tagged.filter(({ tags }) => tags[RUN_TAG] === request.tags[RUN_TAG]).length, 1);
+    await cloud.terminate(detail.group, instance.id);
+  });
+
+  test(
+    'the same fleet with the same token launches once',
+    unless('a launch token launches once'),
+    async () => {
+      const { cloud, createGroup } = at();
+      const detail = await cloud.groupInDetail(await createGroup('template'));
+      const request = await fleetFor(cloud, detail);
+      const first = await fleetLaunched(at(), request);
+      assert.equal((await fleetLaunched(at(), request)).instance.id, first.instance.id);
+    },
+  );
+
+  test('a fleet from a version that does not exist is not found', async () => {
+    const { cloud, createGroup } = at();
+    const detail = await cloud.groupInDetail(await createGroup('template'));
+    const request = await fleetFor(cloud, detail);
+    const source = { ...request.source, version: '99' };
+    await failsWith('not_found', cloud.launchFleet({ ...request, source }));
+  });
 
   test('the tag finds launched instances everywhere until they are terminated', async () => {
     const { cloud, createGroup, until } = at();
@@ -255,6 +312,31 @@ function membershipContract(at: At, unless: Unless): void {
       return instance === undefined || instance.state === 'terminated' ? true : undefined;
     });
   });
+
+  const leaving = [
+    ['detached', 'detach', 'running'],
+    ['terminated in the group', 'terminateInGroup', 'terminated'],
+  ] as const;
+  for (const [left, operation, state] of leaving) {
+    test(`a member that is ${left} with its capacity kept is replaced by the group`, async () => {
+      const { cloud, createGroup, until } = at();
+      const detail = await cloud.groupInDetail(await createGroup('template'));
+      const before = detail.members.map(({ instanceId }) => instanceId);
+      const { instanceId } = firstOf(detail);
+      await cloud[operation](detail.group, instanceId, 'kept');
+      await leaves(at(), detail.group, instanceId);
+      await until('the group has launched another', async () => {
+        const { desired, members } = await cloud.groupInDetail(detail.group);
+        assert.equal(desired, 2);
+        const fresh = members.find((member) => !before.includes(member.instanceId));
+        return fresh?.lifecycleState === 'InService' ? true : undefined;
+      });
+      await until(`it is ${state}`, async () => {
+        const [instance] = await cloud.instances(detail.group, [instanceId]);
+        return instance?.state === state ? true : undefined;
+      });
+    });
+  }
 
   test(
     'a member cannot be attached again, nor another detached',
@@ -394,6 +476,28 @@ async function launched({ cloud, until }: ContractWorld, request: LaunchRequest)
     const [instance] = await cloud.instances(request.group, [instanceId]);
     return instance?.state === 'running' ? instance : undefined;
   });
+}
+
+/** A fleet for a replacement of the group's first member; the first of its markets is the one that `requestFor` asks for. */
+async function fleetFor(cloud: Cloud, detail: GroupDetail): Promise<FleetRequest> {
+  const { market, source, ...rest } = await requestFor(cloud, detail, 'spot');
+  assert.ok(source.kind === 'template');
+  return { ...rest, source, markets: [market, { ...market, type: ANOTHER_TYPE }] };
+}
+
+/** Launches a fleet, through JSON as the store keeps it, and waits until its machine runs. */
+async function fleetLaunched(
+  { cloud, until }: ContractWorld,
+  request: FleetRequest,
+): Promise<{ readonly instance: Instance; readonly market: Market }> {
+  const { launched, failures } = await cloud.launchFleet(JSON.parse(JSON.stringify(request)) as FleetRequest);
+  assert.deepEqual(failures, []);
+  assert.ok(launched !== null);
+  const instance = await until('it runs', async () => {
+    const [found] = await cloud.instances(request.group, [launched.instanceId]);
+    return found?.state === 'running' ? found : undefined;
+  });
+  return { instance, market: launched.market };
 }
 
 function becomesMember({ cloud, until }: ContractWorld, group: GroupName, id: string): Promise<Member> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { Run } from '../../src/actions/run.ts';
+import type { Run, RunState, StepRecord } from '../../src/actions/run.ts';
 import type { Claim, Pause, Settlement, Store, SwapRecord } from '../../src/actions/store.ts';
 import type { Decision } from '../../src/engine/decision.ts';
 import type { Event } from '../../src/engine/event.ts';
@@ -31,6 +31,10 @@ export interface StoreSettings {
 
 const MINUTE = 60_000;
 const LEASE = 30_000;
+const TELL: Run['actions'][number] = {
+  kind: 'http',
+  http: { url: 'http://a/?"kind":"swap"', headers: {}, bearerTokenFile: null },
+};
 
 /** Every promise of src/actions/store.ts and of the inbox, for any adapter. `open` gives an empty store whose clock is at START. */
 export function storeContract(
@@ -55,6 +59,7 @@ export function storeContract(
     describe('lockGroup', () => locking(get));
     describe('cancelPending', () => cancelling(get));
     describe('history', () => history(get));
+    describe('failedSwaps', () => failing(get));
     describe('lists', () => lists(get));
     describe('prune', () => pruning(get));
     describe('after close', () => closed(get));
@@ -748,11 +753,140 @@ function history(get: Get): void {
     await get().pause(all);
     assert.deepEqual(new Set(await get().pauses()), new Set([one, all]));
     await get().pause({ ...one, reason: 'incident 13' });
-    assert.equal(await get().resume(null), true);
+    assert.equal(await get().resume(null, START), true);
     assert.deepEqual(await get().pauses(), [{ ...one, reason: 'incident 13' }]);
-    assert.equal(await get().resume(null), false);
-    assert.equal(await get().resume(WEB_KEY), true);
+    assert.equal(await get().resume(null, START), false);
+    assert.equal(await get().resume(WEB_KEY, START), true);
     assert.deepEqual(await get().pauses(), []);
+  });
+}
+
+const REFUSED = { reason: 'policy_budget', message: 'used up' } as const;
+const EMPTY_MARKET = { reason: 'market_unavailable', message: 'no capacity' } as const;
+
+/** How a run of the group comes to its end. */
+interface End {
+  readonly number: number;
+  readonly state: RunState;
+  /** After START; ms. */
+  readonly at: number;
+  readonly run?: Partial<Run>;
+  readonly error?: Run['error'];
+  readonly steps?: readonly StepRecord[];
+}
+
+function failing(get: Get): void {
+  const endRun = async ({ number, state, at, error = EMPTY_MARKET, ...given }: End): Promise<Run> => {
+    await withRuns(get(), [run(number, { createdAt: START + at, dueAt: START, ...given.run })]);
+    const claim = await claimed(get(), START + at);
+    assert.equal(claim.run.id, `run_${number}`);
+    const { steps = [step(0), step(1)] } = given;
+    for (const one of steps) assert.ok(await get().record(claim, claim.run, one));
+    const ended = {
+      ...over(claim.run, state, START + at),
+      error: state === 'succeeded' ? null : error,
+      steps,
+    };
+    assert.ok(await get().record(claim, ended, null));
+    return ended;
+  };
+  const endRuns = async (...ends: readonly End[]): Promise<readonly Run[]> => {
+    const runs: Run[] = [];
+    for (const end of ends) runs.push(await endRun(end));
+    return runs;
+  };
+  const failedIds = async (): Promise<readonly string[]> => (await get().failedSwaps()).map(({ id }) => id);
+
+  it('has the runs that failed or were rolled back, with their steps, as they ended', async () => {
+    const ends = await endRuns(
+      { number: 1, state: 'rolled_back', at: 10 },
+      { number: 2, state: 'failed', at: 20 },
+    );
+    assert.deepEqual(await get().failedSwaps(), ends);
+  });
+
+  const LEFT_OUT: readonly [rule: string, ends: readonly End[], left: readonly string[]][] = [
+    [
+      'leaves out those before the last success of the same group',
+      [
+        { number: 1, state: 'failed', at: 10 },
+        { number: 2, state: 'succeeded', at: 20 },
+        { number: 3, state: 'succeeded', at: 30 },
+        { number: 4, state: 'failed', at: 40 },
+      ],
+      ['run_4'],
+    ],
+    [
+      'takes no success of another group for one',
+      [
+        { number: 1, state: 'failed', at: 10 },
+        { number: 2, state: 'succeeded', at: 20, run: { group: BATCH } },
+      ],
+      ['run_1'],
+    ],
+    [
+      'leaves out what a person called off',
+      [{ number: 1, state: 'cancelled', at: 10, error: { reason: 'cancelled', message: '' } }],
+      [],
+    ],
+    [
+      'leaves out a plan that was refused, and only a plan',
+      [
+        { number: 1, state: 'failed', at: 10, error: REFUSED, steps: [step(0)] },
+        { number: 2, state: 'failed', at: 20, error: REFUSED, steps: [step(0), step(1)] },
+        { number: 3, state: 'failed', at: 30, steps: [step(0)] },
+      ],
+      ['run_2', 'run_3'],
+    ],
+    [
+      'takes neither failure nor success of a chain without a swap for one',
+      [
+        { number: 1, state: 'failed', at: 10 },
+        { number: 2, state: 'failed', at: 20, run: { actions: [TELL] } },
+        { number: 3, state: 'succeeded', at: 30, run: { actions: [TELL] } },
+      ],
+      ['run_1'],
+    ],
+    [
+      'finds the swap of a chain wherever it stands',
+      [
+        { number: 1, state: 'failed', at: 10, run: { actions: [TELL, ...run(1).actions] } },
+        { number: 2, state: 'failed', at: 20, run: { group: BATCH } },
+        { number: 3, state: 'succeeded', at: 30, run: { group: BATCH, actions: [TELL, ...run(1).actions] } },
+      ],
+      ['run_1'],
+    ],
+  ];
+  for (const [rule, ends, left] of LEFT_OUT) {
+    it(rule, async () => {
+      await endRuns(...ends);
+      assert.deepEqual(await failedIds(), left);
+    });
+  }
+
+  it('leaves out those before the group was last resumed, paused or not', async () => {
+    await endRuns({ number: 1, state: 'failed', at: 10 });
+    assert.equal(await get().resume(WEB_KEY, START + 15), false);
+    await endRuns({ number: 2, state: 'failed', at: 20 });
+    assert.deepEqual(await failedIds(), ['run_2']);
+    await get().resume(WEB_KEY, START + 25);
+    assert.deepEqual(await failedIds(), []);
+  });
+
+  it('a resume of another group, or of all, leaves them', async () => {
+    await endRuns({ number: 1, state: 'failed', at: 10 });
+    await get().resume(null, START + 15);
+    await get().resume('123456789012/eu-west-1/batch', START + 15);
+    assert.deepEqual(await failedIds(), ['run_1']);
+  });
+
+  it('a resume is forgotten only after the runs that it counts for', async () => {
+    await endRuns({ number: 1, state: 'failed', at: 10 });
+    await get().resume(WEB_KEY, START + 20);
+    await get().prune(START + 10);
+    assert.deepEqual(await failedIds(), []);
+    // The event, the run, the decision and the resume.
+    assert.equal(await get().prune(START + 21), 4);
   });
 }
 

@@ -79,6 +79,9 @@ const ACTIONS: Run['actions'] = [
       headroom: null,
       fallbackToOnDemand: null,
       lifecycleHooks: null,
+      order: null,
+      beforeRelease: [],
+      waits: {},
     },
   },
 ];
