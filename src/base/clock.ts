@@ -39,6 +39,15 @@ function startTimer(ms: number, wake: () => void): NodeJS.Timeout {
   return setTimeout(wake, Math.min(Math.max(0, ms), LONGEST_TIMER_MS));
 }
 
+/** A clock that stands still: its timers all ring in the next turn of the event loop. For merging what is asked at once. */
+export const nextTurnClock: Clock = {
+  now: () => 0,
+  after(_ms, wake) {
+    const handle = setImmediate(wake);
+    return { cancel: () => clearImmediate(handle) };
+  },
+};
+
 /** A clock that runs `factor` times as fast as `clock` from the moment it is made. Used by the demo. */
 export function scaledClock(clock: Clock, factor: number): Clock {
   const start = clock.now();
