@@ -47,11 +47,14 @@ export function swapRequestEvent(
 export function byHandRule(to: SwapTarget): RuleSpec {
   const swap: SwapSpec = {
     to,
+    order: null,
+    headroom: null,
     terminate: true,
     urgent: false,
-    headroom: null,
+    beforeRelease: [],
     fallbackToOnDemand: null,
     lifecycleHooks: null,
+    waits: {},
   };
   const then = [{ kind: 'swap', swap } as const];
   return {

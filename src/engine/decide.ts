@@ -3,6 +3,7 @@ import { asFailure } from '../base/failure.ts';
 import { groupKey } from '../base/group-name.ts';
 import type { Evaluation } from './condition.ts';
 import type { Decision, Evidence } from './decision.ts';
+import { effectOf } from './effect.ts';
 import { type Event, tupleKey } from './event.ts';
 import type { FactContext } from './fact.ts';
 import { readFacts } from './facts.ts';
@@ -10,10 +11,10 @@ import type { FleetView, GroupView, InstanceView } from './fleet.ts';
 import { cooldownKey, pickTargets } from './guards.ts';
 import { judge, type Refusal } from './judge.ts';
 import type { Memory, PastSwap } from './memory.ts';
-import { chooseOption, effectivePolicy } from './policies.ts';
+import { effectivePolicy } from './policies.ts';
 import type { EffectivePolicy } from './policy.ts';
 import type { Reason } from './reason.ts';
-import type { RuleSpec } from './rule.ts';
+import { isUrgent, type RuleSpec } from './rule.ts';
 import type { CompiledRule, Ruleset } from './ruleset.ts';
 import { sentenceOf } from './sentence.ts';
 import { resolveSubject, type Subject } from './subject.ts';
@@ -29,6 +30,8 @@ export interface DecideInput {
   readonly now: number;
   /** The whole daemon only watches. */
   readonly shadow: boolean;
+  /** Id of the instance that Coppice runs on; unknown when left out. */
+  readonly ownInstance?: string | null;
   readonly newId: (kind: 'dec' | 'run') => string;
   /**
    * Gives the event loop a turn; called after every so many rules, since json-rules-engine never does. Without it the
@@ -157,7 +160,7 @@ function evaluate({ condition }: CompiledRule, context: FactContext): Promise<Ev
 
 function decideTargets(match: Match, instance: InstanceView | null, session: Session): readonly Verdict[] {
   const { rule, group, because } = match;
-  const targets = instance === null ? targetsOf(rule, group) : [instance];
+  const targets = instance === null ? targetsOf(rule, group, session.input) : [instance];
   if (targets.length > 0) return targets.map((target) => decideTarget(match, target, session));
   const detail =
     rule.spec.target === null
@@ -182,7 +185,7 @@ function decideTarget(match: Match, instance: InstanceView, session: Session): V
     group: groupKey(group.group),
     instance: instance.id,
     runId: result.decision.runId,
-    urgent: rule.spec.then.every(({ swap }) => swap.urgent),
+    urgent: rule.spec.then.every(isUrgent),
   });
   return { ...result, cooldown: cooldown?.taken ?? null };
 }
@@ -216,8 +219,12 @@ function policyOf(group: GroupView, { input, policies }: Session): EffectivePoli
   return policy;
 }
 
-function targetsOf({ spec }: CompiledRule, group: GroupView): readonly InstanceView[] {
-  return spec.target === null ? [] : pickTargets(spec.target, group);
+function targetsOf(
+  { spec }: CompiledRule,
+  group: GroupView,
+  { ownInstance = null }: DecideInput,
+): readonly InstanceView[] {
+  return spec.target === null ? [] : pickTargets(spec.target, group, ownInstance);
 }
 
 function duplicate({ rule, group }: Match, instance: InstanceView, session: Session): Refusal | null {
@@ -259,10 +266,12 @@ function refusedByPolicy(match: Match, instance: InstanceView, session: Session)
     .filter((act) => act.group === key)
     .map(({ urgent }) => ({ at: now, urgent }));
   const swaps = [...memory.swaps(key), ...begun];
-  const pausedBecause = memory.pausedBecause(key);
-  for (const { swap } of rule.spec.then) {
-    const to = chooseOption(swap.to, policy, group, instance);
-    const refusal = judge({ policy, group, instance, to, urgent: swap.urgent, swaps, pausedBecause, now });
+  const [pausedBecause, rest] = [memory.pausedBecause(key), memory.rest(key)];
+  for (const action of rule.spec.then) {
+    const effect = effectOf(action, { policy, group, instance });
+    if (effect === null) continue;
+    const urgent = isUrgent(action);
+    const refusal = judge({ ...effect, policy, group, instance, urgent, swaps, pausedBecause, rest, now });
     if (refusal !== null) return refusal;
   }
   return null;

@@ -29,13 +29,17 @@ export function cooldownKey(
   return { key: tupleKey(parts), missingLabels: wanted.filter((label) => !Object.hasOwn(labels, label)) };
 }
 
-/** The members that a rule means when its event names only the group; may be fewer than the limit, or none. */
+/**
+ * The members that a rule means when its event names only the group; may be fewer than the limit, or none. Never the one
+ * that Coppice itself runs on: its swap would be refused, time and again, while the others wait.
+ */
 export function pickTargets(
   target: NonNullable<RuleSpec['target']>,
   group: GroupView,
+  ownInstance: string | null,
 ): readonly InstanceView[] {
   const { pick, limit } = target;
-  const eligible = group.instances.filter(isEligible);
+  const eligible = group.instances.filter((instance) => isEligible(instance) && instance.id !== ownInstance);
   if (pick === 'most-crowded-market') return fromCrowdedMarkets(eligible, group, limit);
   const wanted = eligible.filter(FILTERS[pick]);
   return wanted.sort(pick === 'oldest' ? byAge : byCost).slice(0, limit);

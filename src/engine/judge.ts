@@ -1,9 +1,10 @@
 import { formatDuration } from '../base/duration.ts';
-import type { PurchaseOption } from '../base/market.ts';
-import { servingCount } from './composition.ts';
+import { groupKey } from '../base/group-name.ts';
+import { marketName, type PurchaseOption } from '../base/market.ts';
+import { marketCounts, servingCount } from './composition.ts';
 import type { GroupView, InstanceView } from './fleet.ts';
-import { type PastSwap, SWAPS_REMEMBERED_MS } from './memory.ts';
-import { onDemandFloor, onDemandWithout, roundDown, roundUp } from './policies.ts';
+import { type PastSwap, type Rest, SWAPS_REMEMBERED_MS } from './memory.ts';
+import { marketCap, onDemandFloor, onDemandWithout, roundDown, roundUp } from './policies.ts';
 import type { BudgetSpec, EffectivePolicy } from './policy.ts';
 import type { RefusalReason } from './reason.ts';
 
@@ -14,18 +15,22 @@ export interface Refusal {
   readonly detail: string;
 }
 
-/** A swap that is to be judged. */
+/** A swap, or another way of taking an instance out of its group, that is to be judged. */
 export interface SwapProposal {
   readonly policy: EffectivePolicy;
   readonly group: GroupView;
   readonly instance: InstanceView;
-  /** How the replacement would be bought. */
-  readonly to: PurchaseOption;
+  /** How the replacement would be bought; null when none comes that Coppice has chosen. */
+  readonly to: PurchaseOption | null;
+  /** Desired as it would be afterwards, where the instance is taken out without a replacement. */
+  readonly desiredAfter?: number;
   readonly urgent: boolean;
   /** Swaps of the group that were begun, those of the longest window at least. */
   readonly swaps: readonly PastSwap[];
   /** Why a person paused the group; null when nobody did. */
   readonly pausedBecause: string | null;
+  /** What failed swaps of the group came to; null when there were none. */
+  readonly rest: Rest | null;
   /** ms since the epoch. */
   readonly now: number;
 }
@@ -42,6 +47,8 @@ interface Check {
 const CHECKS: readonly Check[] = [
   { reason: 'policy_paused', bindsUrgent: true, objection: paused },
   { reason: 'policy_floor', bindsUrgent: true, objection: belowFloor },
+  { reason: 'policy_market_share', bindsUrgent: false, objection: tooConcentrated },
+  { reason: 'group_on_hold', bindsUrgent: false, objection: resting },
   { reason: 'policy_cooldown', bindsUrgent: false, objection: coolingDown },
   { reason: 'policy_budget', bindsUrgent: false, objection: overBudget },
   { reason: 'policy_min_healthy', bindsUrgent: false, objection: tooFewServing },
@@ -68,11 +75,36 @@ function paused({ policy, pausedBecause }: SwapProposal): string | null {
 }
 
 /** A swap that does not lower the count is fine even below the floor: refusing it would keep the group there. */
-function belowFloor({ policy, group, instance, to }: SwapProposal): string | null {
+function belowFloor({ policy, group, instance, to, desiredAfter }: SwapProposal): string | null {
   if (instance.purchaseOption !== 'on-demand' || to === 'on-demand') return null;
   const after = onDemandWithout(group, instance);
-  const floor = onDemandFloor(policy, group.desired);
+  const floor = onDemandFloor(policy, desiredAfter ?? group.desired);
   return after >= floor ? null : `${after} on-demand instances would stay, but the floor is ${floor}`;
+}
+
+/** Where nothing comes for what leaves, the other markets hold more of what stays. */
+function tooConcentrated({ policy, group, instance, desiredAfter }: SwapProposal): string | null {
+  if (desiredAfter === undefined) return null;
+  const leaving = marketName(instance);
+  const counts = new Map(marketCounts(group));
+  const left = (counts.get(leaving) ?? 1) - 1;
+  counts.delete(leaving);
+  const cap = marketCap(policy, desiredAfter) ?? Number.POSITIVE_INFINITY;
+  for (const [market, count] of counts) {
+    if (count > cap) return `${count} of ${desiredAfter} instances would be in ${market}, ${cap} allowed`;
+  }
+  const wanted = Math.min(policy.minMarkets, desiredAfter);
+  return left > 0 || counts.size >= wanted
+    ? null
+    : `${counts.size} markets would stay, and there must be ${wanted}`;
+}
+
+/** Where somebody must act, the sentence says how: nothing is wrong with the instance, and nothing else would tell. */
+function resting({ group, rest, now }: SwapProposal): string | null {
+  if (rest === null || rest.until <= now) return null;
+  const failed = rest.failures === 1 ? 'the last swap failed' : `${rest.failures} swaps failed in a row`;
+  const until = `${new Date(rest.until).toISOString()} (${formatDuration(rest.until - now)})`;
+  return `${failed}; the group rests until ${until}, or until a person lifts that: coppice resume ${groupKey(group.group)} --reason TEXT`;
 }
 
 function coolingDown({ policy, swaps, now }: SwapProposal): string | null {

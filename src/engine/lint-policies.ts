@@ -114,7 +114,8 @@ function oneBudget({ swaps, perMs }: BudgetSpec, path: Demand['path']): readonly
 }
 
 function waitDemands({ swap }: PolicySpec): readonly Demand[] {
-  return Object.entries(swap?.waits ?? {}).map(([wait, ms]) => duration(['swap', 'waits', wait], ms, 1));
+  const waits: Readonly<Record<string, number>> = { ...swap?.waits };
+  return Object.entries(waits).map(([wait, ms]) => duration(['swap', 'waits', wait], ms, 1));
 }
 
 function wholeNumber(path: Demand['path'], value: number | undefined, least: number): Demand {

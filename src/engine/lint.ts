@@ -7,7 +7,7 @@ import { type Matcher, parseMatcher } from './matcher.ts';
 import type { PolicySpec } from './policy.ts';
 import { canBeTrue } from './possibility.ts';
 import type { LintError, LintWarning, Problem } from './problem.ts';
-import type { CooldownScope, RuleSpec, TriggerSpec } from './rule.ts';
+import { type CooldownScope, isUrgent, type RuleSpec, type TriggerSpec } from './rule.ts';
 import { INTERNAL_TYPE_PREFIX, SCHEDULE_LABELS } from './schedule.ts';
 
 export interface LintInput {
@@ -153,9 +153,9 @@ function scopeProblems(scope: CooldownScope, scheduled: boolean, path: Path): Pr
 
 function actionProblems(rule: RuleSpec, at: Path): readonly Problem[] {
   if (rule.then.length === 0) return [error('no-action', 'the rule does nothing', [...at, 'then'])];
-  if (rule.cooldown !== null || rule.then.every(({ swap }) => swap.urgent)) return [];
+  if (rule.cooldown !== null || rule.then.every(isUrgent)) return [];
   const message =
-    'the rule replaces instances and has no cooldown: each repeated event may start another swap';
+    'the rule takes out instances and has no cooldown: each repeated event may take out another one';
   return [warning('no-cooldown', message, at)];
 }
 

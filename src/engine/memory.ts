@@ -14,10 +14,23 @@ export interface Memory {
   swaps(group: string): readonly PastSwap[];
   /** Urgent swaps out of the market begun at or after `since`, all groups. */
   interruptions(market: string, since: number): number;
+  /** All of them that are remembered, each counting half as much for every 7 days of its age. */
+  interruptionWeight(market: string, now: number): number;
   /** Why a person paused the group; null when nobody did. */
   pausedBecause(group: string): string | null;
+  /** Until when voluntary swaps of the group wait after failed ones; null, or a time in the past, when they need not. */
+  rest(group: string): Rest | null;
   /** Until when the market is taken to have no capacity; null when it is not. */
   unavailableUntil(market: string): number | null;
+  /** How fresh a shortage of the market is: 1 while it is avoided, falling to 0 within the hour after; 0 without one. */
+  shortage(market: string): number;
+}
+
+/** A group that is left alone for a while because its swaps failed. */
+export interface Rest {
+  readonly until: number;
+  /** Swaps that failed in a row; at least one. */
+  readonly failures: number;
 }
 
 export interface PastSwap {

@@ -1,9 +1,10 @@
+import { given } from '../base/given.ts';
 import type { PurchaseOption } from '../base/market.ts';
 import { isLeaving, onDemandCount } from './composition.ts';
 import type { GroupView, InstanceView } from './fleet.ts';
 import { compileGlob, type TextTest } from './matcher.ts';
-import type { BudgetSpec, EffectivePolicy, PolicySpec, RelativeRange } from './policy.ts';
-import type { SwapTarget } from './rule.ts';
+import type { BudgetSpec, EffectivePolicy, PolicySpec, RelativeRange, Weights } from './policy.ts';
+import type { Headroom, SwapTarget } from './rule.ts';
 
 /** Limits of a policy, without the names of whose they are. */
 type Limits = Omit<EffectivePolicy, 'names'>;
@@ -29,15 +30,23 @@ export const SAFETIES: Limits = {
     burstable: false,
     maxPriceRatio: null,
   },
+  weights: { cost: 0.4, stability: 0.3, diversity: 0.3 },
   cooldownMs: 300_000,
   budgets: [{ swaps: { kind: 'share', value: 0.1 }, perMs: 3_600_000 }],
   minHealthy: 0.9,
   minInstanceAgeMs: 900_000,
   swap: {
+    order: 'launch-first',
     headroom: 'raise-max',
     fallbackToOnDemand: null,
     lifecycleHooks: 'refuse',
-    waits: { runningMs: 300_000, inServiceMs: 120_000, releaseMs: 600_000 },
+    waits: {
+      runningMs: 300_000,
+      inServiceMs: 120_000,
+      healthyTargetMs: 120_000,
+      beforeReleaseMs: 600_000,
+      releaseMs: 600_000,
+    },
   },
 };
 
@@ -68,12 +77,14 @@ export function selects(policy: PolicySpec, group: GroupView): boolean {
 
 /**
  * The limits in force on a group: each policy that selects it is completed with the safeties, then the strictest value
- * of each limit holds, so that one more policy never loosens anything. Null when none selects the group, which is
- * then not to be touched.
+ * of each limit holds, so that one more policy never loosens anything. Of weights none is stricter: those of the first
+ * policy by name that gives any hold, whatever the order of the files. Null when none selects the group, which is then
+ * not to be touched.
  */
 export function effectivePolicy(policies: readonly PolicySpec[], group: GroupView): EffectivePolicy | null {
-  const [first, ...rest] = policies.filter((policy) => selects(policy, group)).map(limitsOf);
-  return first === undefined ? null : rest.reduce(strictest, first);
+  const selecting = policies.filter((policy) => selects(policy, group));
+  const [first, ...rest] = selecting.map(limitsOf);
+  return first === undefined ? null : { ...rest.reduce(strictest, first), weights: weightsOf(selecting) };
 }
 
 /** The limits of one policy alone, safeties filled in. */
@@ -88,6 +99,7 @@ export function limitsOf(policy: PolicySpec): EffectivePolicy {
     maxMarketShare,
     minMarkets,
     instanceTypes: typesOf(policy),
+    weights: weightsOf([policy]),
     cooldownMs,
     budgets: budgetsOf(policy),
     minHealthy,
@@ -168,17 +180,22 @@ function typesOf({ instanceTypes }: PolicySpec): EffectivePolicy['instanceTypes'
   return { ...SAFETIES.instanceTypes, ...given(rest), allow: allow === undefined ? [] : [allow] };
 }
 
+/** The weights of the first policy by name that gives any, as shares of their sum; those that it leaves out are the usual. */
+function weightsOf(policies: readonly PolicySpec[]): Weights {
+  const [giving] = policies
+    .filter(({ weights }) => weights !== undefined)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const { cost, stability, diversity } = { ...SAFETIES.weights, ...given(giving?.weights ?? {}) };
+  const sum = cost + stability + diversity;
+  return sum > 0
+    ? { cost: cost / sum, stability: stability / sum, diversity: diversity / sum }
+    : SAFETIES.weights;
+}
+
 /** Only the word turns budgets off; an empty list, which the lint refuses, does not. */
 function budgetsOf({ budgets }: PolicySpec): readonly BudgetSpec[] {
   if (budgets === 'unlimited') return [];
   return budgets === undefined || budgets.length === 0 ? SAFETIES.budgets : budgets;
-}
-
-/** The same without what is undefined, which would take the place of a safety when it is spread over one. */
-function given<T extends object>(keys: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined)) as ReturnType<
-    typeof given<T>
-  >;
 }
 
 function strictest(a: EffectivePolicy, b: EffectivePolicy): EffectivePolicy {
@@ -189,6 +206,7 @@ function strictest(a: EffectivePolicy, b: EffectivePolicy): EffectivePolicy {
     maxMarketShare: lowest(a.maxMarketShare, b.maxMarketShare),
     minMarkets: Math.max(a.minMarkets, b.minMarkets),
     instanceTypes: strictestTypes(a.instanceTypes, b.instanceTypes),
+    weights: a.weights,
     cooldownMs: Math.max(a.cooldownMs, b.cooldownMs),
     budgets: union(a.budgets, b.budgets),
     minHealthy: Math.max(a.minHealthy, b.minHealthy),
@@ -215,15 +233,25 @@ function strictestTypes(
 /** A refusal wins over a way out. The longest wait wins: giving up early undoes work that was about to succeed. */
 function strictestSwap(a: EffectivePolicy['swap'], b: EffectivePolicy['swap']): EffectivePolicy['swap'] {
   return {
-    headroom: a.headroom === 'refuse' ? a.headroom : b.headroom,
+    order: a.order === 'launch-first' ? a.order : b.order,
+    headroom: stricterHeadroom(a.headroom, b.headroom),
     fallbackToOnDemand: leastFallback(a.fallbackToOnDemand, b.fallbackToOnDemand),
     lifecycleHooks: a.lifecycleHooks === 'refuse' ? a.lifecycleHooks : b.lifecycleHooks,
     waits: {
       runningMs: Math.max(a.waits.runningMs, b.waits.runningMs),
       inServiceMs: Math.max(a.waits.inServiceMs, b.waits.inServiceMs),
+      healthyTargetMs: Math.max(a.waits.healthyTargetMs, b.waits.healthyTargetMs),
+      beforeReleaseMs: Math.max(a.waits.beforeReleaseMs, b.waits.beforeReleaseMs),
       releaseMs: Math.max(a.waits.releaseMs, b.waits.releaseMs),
     },
   };
+}
+
+/** Strictest first: what changes nothing, what changes a bound for a while, what costs capacity for a while. */
+const HEADROOM_RANK: readonly Headroom[] = ['refuse', 'raise-max', 'detach-first'];
+
+function stricterHeadroom(a: Headroom, b: Headroom): Headroom {
+  return HEADROOM_RANK.indexOf(a) <= HEADROOM_RANK.indexOf(b) ? a : b;
 }
 
 /** In order of strictness: never, for urgent swaps only (null), always. */

@@ -1,3 +1,5 @@
+import type { Headroom, LifecycleHooks, SwapOrder, SwapWaits } from './rule.ts';
+
 /** A policy as its file says it. Every limit is optional here; `effectivePolicy` knows the safeties that hold without. */
 export interface PolicySpec {
   readonly name: string;
@@ -13,12 +15,21 @@ export interface PolicySpec {
   readonly onDemand?: { readonly base: number /** 0..1 */; readonly shareAboveBase: number };
   readonly diversity?: { /** 0..1 */ readonly maxMarketShare?: number; readonly minMarkets?: number };
   readonly instanceTypes?: InstanceTypeLimits;
+  /** What counts how much when candidates are ranked; each at least 0, not all 0. */
+  readonly weights?: Partial<Weights>;
   readonly cooldownMs?: number;
   readonly budgets?: 'unlimited' | readonly BudgetSpec[];
   /** Share of desired, 0..1. */
   readonly minHealthy?: number;
   readonly minInstanceAgeMs?: number;
   readonly swap?: SwapDefaults;
+}
+
+/** How much each score of a candidate counts. */
+export interface Weights {
+  readonly cost: number;
+  readonly stability: number;
+  readonly diversity: number;
 }
 
 /** Which instance types may replace one. */
@@ -47,14 +58,11 @@ export interface BudgetSpec {
 
 /** What a swap of the group does when its rule does not say. */
 export interface SwapDefaults {
-  readonly headroom?: 'raise-max' | 'refuse';
+  readonly order?: SwapOrder;
+  readonly headroom?: Headroom;
   readonly fallbackToOnDemand?: boolean;
-  readonly lifecycleHooks?: 'refuse' | 'ignore';
-  readonly waits?: {
-    readonly runningMs?: number;
-    readonly inServiceMs?: number;
-    readonly releaseMs?: number;
-  };
+  readonly lifecycleHooks?: LifecycleHooks;
+  readonly waits?: SwapWaits;
 }
 
 /** The limits in force on a group: the strictest of every policy that selects it, safeties filled in. */
@@ -79,16 +87,19 @@ export interface EffectivePolicy {
     readonly burstable: boolean;
     readonly maxPriceRatio: number | null;
   };
+  /** They add up to 1. */
+  readonly weights: Weights;
   readonly cooldownMs: number;
   /** Empty means unlimited. */
   readonly budgets: readonly BudgetSpec[];
   readonly minHealthy: number;
   readonly minInstanceAgeMs: number;
   readonly swap: {
-    readonly headroom: 'raise-max' | 'refuse';
+    readonly order: SwapOrder;
+    readonly headroom: Headroom;
     /** Null: true for urgent swaps, false for others. */
     readonly fallbackToOnDemand: boolean | null;
-    readonly lifecycleHooks: 'refuse' | 'ignore';
-    readonly waits: { readonly runningMs: number; readonly inServiceMs: number; readonly releaseMs: number };
+    readonly lifecycleHooks: LifecycleHooks;
+    readonly waits: Required<SwapWaits>;
   };
 }

@@ -32,8 +32,9 @@ export const REFUSAL_REASONS = {
   mixed_instances_mismatch:
     'the result would not fit the mixed instances policy, and the group would undo it',
   no_headroom: 'desired equals maximum and the policy does not allow to raise it',
+  at_minimum: 'desired equals minimum, so nothing may be taken out without a replacement',
   own_instance: 'Coppice itself runs on the instance',
-  group_on_hold: 'several swaps of the group failed in a row; it rests until the hold ends or is lifted',
+  group_on_hold: 'swaps of the group failed in a row; it rests for a while, or until a person resumes it',
 } as const;
 
 export type RefusalReason = keyof typeof REFUSAL_REASONS;

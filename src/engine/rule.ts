@@ -54,20 +54,89 @@ export type TargetPick = keyof typeof TARGET_PICKS;
 export type CooldownScope = 'group' | 'instance' | 'rule' | `labels.${string}`;
 
 /** One action of a rule's chain. Grows by one member with each kind of action. */
-export type ActionSpec = { readonly kind: 'swap'; readonly swap: SwapSpec };
+export type ActionSpec =
+  | { readonly kind: 'swap'; readonly swap: SwapSpec }
+  | { readonly kind: 'detach'; readonly detach: RemovalSpec }
+  | { readonly kind: 'terminate'; readonly terminate: RemovalSpec }
+  | HttpAction;
 
 export type ActionKind = ActionSpec['kind'];
+
+/** Actions that may run inside a swap, before the old instance leaves. */
+export type ChainedSpec = HttpAction;
 
 /** Parameters of a swap; what is null is taken from the policy. Meanings: docs/swap.md. */
 export interface SwapSpec {
   readonly to: SwapTarget;
+  readonly order: SwapOrder | null;
+  readonly headroom: Headroom | null;
   readonly terminate: boolean;
   readonly urgent: boolean;
-  readonly headroom: 'raise-max' | 'refuse' | null;
+  readonly beforeRelease: readonly ChainedSpec[];
   readonly fallbackToOnDemand: boolean | null;
-  readonly lifecycleHooks: 'refuse' | 'ignore' | null;
+  readonly lifecycleHooks: LifecycleHooks | null;
+  readonly waits: SwapWaits;
+  /** Least saving, as a share of what the old instance costs now, 0..1; absent where the swap is not made to save. */
+  readonly minSaving?: number;
 }
 
 /** How a replacement may be bought; meanings: docs/swap.md. */
 export const SWAP_TARGETS = ['auto', 'spot', 'on-demand', 'same'] as const;
 export type SwapTarget = (typeof SWAP_TARGETS)[number];
+
+/** Whether the new instance serves before the old one leaves, or the old one leaves first. */
+export const SWAP_ORDERS = ['launch-first', 'detach-first'] as const;
+export type SwapOrder = (typeof SWAP_ORDERS)[number];
+
+/** What a swap that launches first does when desired equals the maximum. */
+export const HEADROOMS = ['raise-max', 'detach-first', 'refuse'] as const;
+export type Headroom = (typeof HEADROOMS)[number];
+
+/** What a swap does in a group with a launching hook, which an attached instance never runs. */
+export const LIFECYCLE_HOOKS = ['refuse', 'ignore'] as const;
+export type LifecycleHooks = (typeof LIFECYCLE_HOOKS)[number];
+
+/** How long a swap waits, ms; what is absent is taken from the policy. */
+export interface SwapWaits {
+  readonly runningMs?: number;
+  /** Above the group's grace period. */
+  readonly inServiceMs?: number;
+  /** Above the group's grace period. */
+  readonly healthyTargetMs?: number;
+  readonly beforeReleaseMs?: number;
+  readonly releaseMs?: number;
+}
+
+/** Parameters of `detach` and `terminate`, which take an instance out of its group for good. */
+export interface RemovalSpec {
+  /** Whether the group launches another one; else its desired capacity falls by one. */
+  readonly replace: boolean;
+  /** The instance is going away anyway. */
+  readonly urgent: boolean;
+}
+
+/** A request to another system, which says by its answer whether to go on. Meanings: docs/rules.md. */
+export interface HttpAction {
+  readonly kind: 'http';
+  readonly http: {
+    readonly url: string;
+    /** Sent along; for secrets there is `bearerTokenFile`. */
+    readonly headers: Readonly<Record<string, string>>;
+    /** Path of a file whose text is sent as a bearer token; read anew for each request. */
+    readonly bearerTokenFile: string | null;
+  };
+}
+
+/** Whether the action only concerns an instance that is going away anyway; those that touch no instance have no say. */
+export function isUrgent(action: ActionSpec): boolean {
+  switch (action.kind) {
+    case 'swap':
+      return action.swap.urgent;
+    case 'detach':
+      return action.detach.urgent;
+    case 'terminate':
+      return action.terminate.urgent;
+    case 'http':
+      return true;
+  }
+}

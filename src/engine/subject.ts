@@ -2,8 +2,6 @@ import type { Event, Labels } from './event.ts';
 import type { FleetView, GroupView, InstanceView } from './fleet.ts';
 import type { RuleSpec } from './rule.ts';
 
-/** What the id of an instance looks like: eight digits until 2016, seventeen since. */
-export const INSTANCE_ID = /^i-[0-9a-f]{8,17}$/;
 /** Labels that carry an instance's id, in the order in which they are tried. @internal */
 export const INSTANCE_ID_LABELS = ['instance_id', 'InstanceId', 'ec2_instance_id'] as const;
 /** Labels that may carry an instance's private DNS name or address, with or without a port. @internal */

@@ -71,6 +71,10 @@ const policy: fc.Arbitrary<PolicySpec> = fc
         },
         { requiredKeys: [] },
       ),
+      weights: fc.record(
+        { cost: share, stability: fc.double({ min: 0.1, max: 100, noNaN: true }), diversity: share },
+        { requiredKeys: [] },
+      ),
       cooldownMs: fc.nat(HOUR),
       budgets,
       minHealthy: share,
@@ -113,7 +117,8 @@ function sorted(value: unknown): unknown {
 describe('effectivePolicy', () => {
   it('should not depend on the order of the policies', () => {
     fc.assert(
-      fc.property(fc.array(policy, { minLength: 1, maxLength: 4 }), (policies) => {
+      fc.property(fc.array(policy, { minLength: 1, maxLength: 4 }), (some) => {
+        const policies = some.map((one, index) => ({ ...one, name: `policy-${index}` }));
         assert.deepEqual(sorted(merged(policies)), sorted(merged(policies.toReversed())));
       }),
     );
@@ -166,6 +171,7 @@ describe('effectivePolicy', () => {
       urgent: fc.boolean(),
       swaps,
       pausedBecause: fc.constantFrom(null, 'a person says so'),
+      rest: fc.constantFrom(null, { until: NOW + 1, failures: 3 }),
     });
     fc.assert(
       fc.property(policy, policy, proposals, (one, more, { index, ...given }) => {
@@ -202,6 +208,7 @@ describe('judge', () => {
             urgent,
             swaps: [],
             pausedBecause: null,
+            rest: null,
             now: NOW,
           });
           if (wanted === 'auto')
@@ -243,6 +250,7 @@ describe('judge', () => {
               urgent,
               swaps: past,
               pausedBecause: null,
+              rest: null,
               now,
             });
             if (refusal === null) past.push({ at: now, urgent });

@@ -94,7 +94,10 @@ export function memory(but: Partial<Memory> = {}): Memory {
     liveRun: () => null,
     swaps: () => [],
     interruptions: () => 0,
+    interruptionWeight: () => 0,
+    shortage: () => 0,
     pausedBecause: () => null,
+    rest: () => null,
     unavailableUntil: () => null,
     ...but,
   };
@@ -110,6 +113,9 @@ export function swap(but: Partial<SwapSpec> = {}): ActionSpec {
       headroom: null,
       fallbackToOnDemand: null,
       lifecycleHooks: null,
+      order: null,
+      beforeRelease: [],
+      waits: {},
       ...but,
     },
   };

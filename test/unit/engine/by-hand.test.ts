@@ -59,7 +59,8 @@ for (const to of SWAP_TARGETS) {
       ['by-hand', 'dispatched', 'i-2'],
     );
     const [action] = decision.actions;
-    assert.deepEqual([action?.swap.to, action?.swap.terminate, action?.swap.urgent], [to, true, false]);
+    assert.ok(action?.kind === 'swap');
+    assert.deepEqual([action.swap.to, action.swap.terminate, action.swap.urgent], [to, true, false]);
   });
 }
 
@@ -67,6 +68,11 @@ const voluntary = [{ at: NOW - MINUTE, urgent: false }];
 const SUPPRESSED: readonly [rule: string, situation: Situation, reason: string][] = [
   ['a group that no policy selects is left alone', { policies: [] }, 'group_not_managed'],
   ['a group that is paused is left alone', { memory: { pausedBecause: () => 'deploy' } }, 'policy_paused'],
+  [
+    'a person lifts the rest of a group before they ask',
+    { memory: { rest: () => ({ until: NOW + 1, failures: 3 }) } },
+    'group_on_hold',
+  ],
   [
     'a person waits for the cooldown like everybody',
     { policies: [lax({ cooldownMs: HOUR })], memory: { swaps: () => voluntary } },

@@ -7,7 +7,7 @@ import type { FleetView } from '../../../src/engine/fleet.ts';
 import type { NamedConditions } from '../../../src/engine/inline.ts';
 import type { Memory } from '../../../src/engine/memory.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
-import type { ConditionSpec, RuleSpec } from '../../../src/engine/rule.ts';
+import type { ActionSpec, ConditionSpec, RuleSpec } from '../../../src/engine/rule.ts';
 import { scheduleEvent } from '../../../src/engine/schedule.ts';
 import {
   countingIds,
@@ -81,6 +81,9 @@ const DESIRED = (operator: string, value: number): ConditionSpec => ({
   value,
 });
 const COOLDOWN = { forMs: 15 * MINUTE, per: ['group'] } as const;
+
+const removal: ActionSpec = { kind: 'terminate', terminate: { replace: true, urgent: true } };
+const http: ActionSpec = { kind: 'http', http: { url: 'http://a/', headers: {}, bearerTokenFile: null } };
 
 const REASONS: readonly [rule: string, situation: Situation, expected: string][] = [
   ['everything holds: dispatched', { rules: [rule('r')] }, 'dispatched matched'],
@@ -195,6 +198,11 @@ const REASONS: readonly [rule: string, situation: Situation, expected: string][]
     'suppressed policy_paused',
   ],
   [
+    'a group that rests',
+    { rules: [rule('r')], memory: { rest: () => ({ until: NOW + 1, failures: 1 }) } },
+    'suppressed group_on_hold',
+  ],
+  [
     'a floor',
     {
       rules: [rule('r', doing(swap({ to: 'spot' })))],
@@ -261,6 +269,21 @@ const REASONS: readonly [rule: string, situation: Situation, expected: string][]
       memory: { cooldownUntil: () => NOW + 1, pausedBecause: () => 'x' },
     },
     'suppressed rule_cooldown',
+  ],
+  [
+    'an instance is not taken out of a paused group',
+    { rules: [rule('r', doing(removal))], memory: { pausedBecause: () => 'x' } },
+    'suppressed policy_paused',
+  ],
+  [
+    'a request to another system touches no group, so no limit binds it',
+    { rules: [rule('r', doing(http))], memory: { pausedBecause: () => 'x' } },
+    'dispatched matched',
+  ],
+  [
+    'of a chain every action must be allowed',
+    { rules: [rule('r', doing(http, removal))], memory: { pausedBecause: () => 'x' } },
+    'suppressed policy_paused',
   ],
 ];
 

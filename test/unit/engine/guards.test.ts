@@ -131,9 +131,16 @@ describe('pickTargets', () => {
   for (const [rule, pick, limit, view, ids] of PICKS) {
     it(rule, () =>
       assert.deepEqual(
-        pickTargets({ pick, limit }, view).map(({ id }) => id),
+        pickTargets({ pick, limit }, view, null).map(({ id }) => id),
         ids,
       ),
     );
   }
+
+  it('never picks the instance that Coppice runs on: another one is swapped instead', () => {
+    const [own] = pickTargets({ pick: 'oldest', limit: 1 }, CROWDED, null);
+    const picked = pickTargets({ pick: 'oldest', limit: 99 }, CROWDED, own?.id ?? '');
+    assert.ok(picked.length > 0);
+    assert.ok(!picked.some(({ id }) => id === own?.id));
+  });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { groupKey } from '../../../src/base/group-name.ts';
 import { judge, type SwapProposal } from '../../../src/engine/judge.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
 import type { RefusalReason } from '../../../src/engine/reason.ts';
@@ -20,6 +21,7 @@ function proposal(but: Partial<SwapProposal>, policy: Partial<PolicySpec> = {}):
     urgent: false,
     swaps: [],
     pausedBecause: null,
+    rest: null,
     now: NOW,
     ...but,
   };
@@ -98,6 +100,19 @@ const VERDICTS: readonly [rule: string, proposal: SwapProposal, reason: RefusalR
     'a floor that makes no sense refuses',
     proposal({ group: group([OD, onDemand('b')]), instance: OD }, floor(Number.NaN)),
     'policy_floor',
+  ],
+
+  ['a group whose swaps failed rests', proposal({ rest: { until: NOW + 1, failures: 1 } }), 'group_on_hold'],
+  ['a rest ends', proposal({ rest: { until: NOW, failures: 3 } }), null],
+  [
+    'an urgent swap is not kept from a group that rests',
+    proposal({ rest: { until: NOW + 1, failures: 3 }, urgent: true }),
+    null,
+  ],
+  [
+    'that a group rests is told before that it cools down',
+    proposal({ rest: { until: NOW + 1, failures: 1 }, swaps: [voluntary(1)] }, { cooldownMs: MINUTE }),
+    'group_on_hold',
   ],
 
   [
@@ -216,6 +231,127 @@ const VERDICTS: readonly [rule: string, proposal: SwapProposal, reason: RefusalR
   ],
 ];
 
+/** Removals without a replacement, of groups that are described by how many members each market has. */
+const REMOVALS: readonly [
+  rule: string,
+  members: Readonly<Record<string, number>>,
+  of: string,
+  policy: Partial<PolicySpec>,
+  reason: RefusalReason | null,
+][] = [
+  ['without limits nothing speaks against it', { m5: 2, m6: 2 }, 'm5', {}, null],
+  [
+    'no other market may come to hold more than its share of what stays',
+    { m5: 2, m6: 2 },
+    'm5',
+    { diversity: { maxMarketShare: 0.5 } },
+    'policy_market_share',
+  ],
+  [
+    'a share that still holds is fine',
+    { m5: 2, m6: 2, m7: 2 },
+    'm5',
+    { diversity: { maxMarketShare: 0.4 } },
+    null,
+  ],
+  [
+    'out of a market that holds too much already it is fine: that is the way back',
+    { m5: 3, m6: 1 },
+    'm5',
+    { diversity: { maxMarketShare: 0.3 } },
+    null,
+  ],
+  [
+    'out of another one it is not',
+    { m5: 3, m6: 1 },
+    'm6',
+    { diversity: { maxMarketShare: 0.3 } },
+    'policy_market_share',
+  ],
+  [
+    'one instance of each market is always allowed',
+    { m5: 1, m6: 1, m7: 1 },
+    'm5',
+    { diversity: { maxMarketShare: 0.1 } },
+    null,
+  ],
+  [
+    'the last instance of a market stays where the markets would become too few',
+    { m5: 1, m6: 2 },
+    'm5',
+    { diversity: { minMarkets: 2 } },
+    'policy_market_share',
+  ],
+  ['not the last one of it may go', { m5: 2, m6: 2 }, 'm5', { diversity: { minMarkets: 2 } }, null],
+  [
+    'in a group that is below it already no market is lost',
+    { m5: 3 },
+    'm5',
+    { diversity: { minMarkets: 2 } },
+    null,
+  ],
+  [
+    'a group cannot be in more markets than it has instances',
+    { m5: 1, m6: 1 },
+    'm5',
+    { diversity: { minMarkets: 3 } },
+    null,
+  ],
+  [
+    'a share that is no number allows one',
+    { m5: 1, m6: 2 },
+    'm5',
+    { diversity: { maxMarketShare: Number.NaN } },
+    'policy_market_share',
+  ],
+];
+
+function removalOf(
+  members: Readonly<Record<string, number>>,
+  of: string,
+  policy: Partial<PolicySpec>,
+): SwapProposal {
+  const all = Object.entries(members).flatMap(([type, size]) =>
+    Array.from({ length: size }, (_, index) => instance(`i-${type}-${index}`, { type })),
+  );
+  const leaving = all.find(({ type }) => type === of) ?? SPOT;
+  return proposal({ group: group(all), instance: leaving, to: null, desiredAfter: all.length - 1 }, policy);
+}
+
+describe('judge, of a removal without a replacement', () => {
+  for (const [rule, members, of, policy, reason] of REMOVALS) {
+    it(rule, () => assert.equal(judge(removalOf(members, of, policy))?.reason ?? null, reason));
+  }
+
+  it('does not keep one that is going away anyway for the sake of shares', () => {
+    const given = removalOf({ m5: 2, m6: 2 }, 'm5', { diversity: { maxMarketShare: 0.5 } });
+    assert.equal(judge({ ...given, urgent: true }), null);
+  });
+
+  it('does not ask for shares where a replacement comes: those count when candidates are chosen', () => {
+    const { desiredAfter: _, ...given } = removalOf({ m5: 2, m6: 2 }, 'm5', {
+      diversity: { maxMarketShare: 0.1 },
+    });
+    assert.equal(judge(given), null);
+  });
+
+  it('takes the floor of the smaller group', () => {
+    const half = { onDemand: { base: 0, shareAboveBase: 0.5 } };
+    const four = group([OD, onDemand('b'), SPOT, instance('i-1')]);
+    const given = proposal({ group: four, instance: OD, to: null, desiredAfter: 3 }, half);
+    assert.equal(judge(given)?.detail, '1 on-demand instances would stay, but the floor is 2');
+    const six = group([OD, onDemand('b'), onDemand('c'), SPOT, instance('i-1')]);
+    assert.equal(judge(proposal({ group: six, instance: OD, to: null, desiredAfter: 4 }, half)), null);
+  });
+
+  it('says which market would hold how much', () => {
+    const shares = removalOf({ m5: 2, m6: 2 }, 'm5', { diversity: { maxMarketShare: 0.5 } });
+    assert.equal(judge(shares)?.detail, '2 of 3 instances would be in m6/eu-west-1a/spot, 1 allowed');
+    const markets = removalOf({ m5: 1, m6: 2 }, 'm5', { diversity: { minMarkets: 2 } });
+    assert.equal(judge(markets)?.detail, '1 markets would stay, and there must be 2');
+  });
+});
+
 describe('judge', () => {
   for (const [rule, given, reason] of VERDICTS) {
     it(rule, () => {
@@ -234,5 +370,14 @@ describe('judge', () => {
       judge(proposal({ swaps: [voluntary(MINUTE)] }, count(1)))?.detail,
       'voluntary swaps begun within 1h: 1; the budget allows 1',
     );
+  });
+
+  it('should say of a rest how many swaps failed, until when it lasts, and how to lift it', () => {
+    const until = new Date(NOW + 55 * MINUTE).toISOString();
+    const how = `until ${until} (55m), or until a person lifts that: coppice resume ${groupKey(TEN.group)} --reason TEXT`;
+    const detailOf = (failures: number) =>
+      judge(proposal({ rest: { until: NOW + 55 * MINUTE, failures } }))?.detail;
+    assert.equal(detailOf(1), `the last swap failed; the group rests ${how}`);
+    assert.equal(detailOf(4), `4 swaps failed in a row; the group rests ${how}`);
   });
 });

@@ -76,6 +76,39 @@ describe('limitsOf', () => {
   });
 });
 
+describe('weights', () => {
+  const WEIGHTS: readonly [rule: string, given: PolicySpec['weights'], expected: object][] = [
+    ['the usual ones without any', undefined, { cost: 0.4, stability: 0.3, diversity: 0.3 }],
+    [
+      'as shares of their sum',
+      { cost: 1, stability: 2, diversity: 1 },
+      { cost: 0.25, stability: 0.5, diversity: 0.25 },
+    ],
+    ['the usual ones for those left out', { cost: 0 }, { cost: 0, stability: 0.5, diversity: 0.5 }],
+    ['one alone', { cost: 3, stability: 0, diversity: 0 }, { cost: 1, stability: 0, diversity: 0 }],
+    ['the usual ones where all are 0', { cost: 0, stability: 0, diversity: 0 }, SAFETIES.weights],
+  ];
+  for (const [rule, weights, expected] of WEIGHTS) {
+    it(`should be ${rule}`, () => {
+      const policy = silent(weights === undefined ? {} : { weights });
+      assert.deepEqual(limitsOf(policy).weights, expected);
+    });
+  }
+
+  it('should be those of the first policy by name that gives any, since none is stricter', () => {
+    const named = (name: string, cost?: number): PolicySpec => ({
+      ...silent(cost === undefined ? {} : { weights: { cost, stability: 0, diversity: 1 } }),
+      name,
+    });
+    const policies = [named('c', 3), named('a'), named('b', 1)];
+    assert.deepEqual(effectivePolicy(policies, group([]))?.weights, {
+      cost: 0.5,
+      stability: 0,
+      diversity: 0.5,
+    });
+  });
+});
+
 const MERGES: readonly [
   rule: string,
   a: Partial<PolicySpec>,
@@ -179,6 +212,69 @@ const MERGES: readonly [
     { swap: { headroom: 'raise-max' } },
     (p) => p.swap.headroom,
     'refuse',
+  ],
+  [
+    'refuse over detach-first',
+    { swap: { headroom: 'detach-first' } },
+    { swap: { headroom: 'refuse' } },
+    (p) => p.swap.headroom,
+    'refuse',
+  ],
+  [
+    'raise-max over detach-first, which costs capacity',
+    { swap: { headroom: 'detach-first' } },
+    { swap: { headroom: 'raise-max' } },
+    (p) => p.swap.headroom,
+    'raise-max',
+  ],
+  [
+    'the safety over detach-first where one is silent',
+    {},
+    { swap: { headroom: 'detach-first' } },
+    (p) => p.swap.headroom,
+    'raise-max',
+  ],
+  [
+    'detach-first when both have no room otherwise',
+    { swap: { headroom: 'detach-first' } },
+    { swap: { headroom: 'detach-first' } },
+    (p) => p.swap.headroom,
+    'detach-first',
+  ],
+  [
+    'launch-first over detach-first, which costs capacity',
+    { swap: { order: 'detach-first' } },
+    { swap: { order: 'launch-first' } },
+    (p) => p.swap.order,
+    'launch-first',
+  ],
+  [
+    'launch-first where one is silent',
+    {},
+    { swap: { order: 'detach-first' } },
+    (p) => p.swap.order,
+    'launch-first',
+  ],
+  [
+    'detach-first when both say so',
+    { swap: { order: 'detach-first' } },
+    { swap: { order: 'detach-first' } },
+    (p) => p.swap.order,
+    'detach-first',
+  ],
+  [
+    'the longest wait for health',
+    { swap: { waits: { healthyTargetMs: 600_000 } } },
+    { swap: { waits: { healthyTargetMs: 1000 } } },
+    (p) => p.swap.waits.healthyTargetMs,
+    600_000,
+  ],
+  [
+    'the longest wait for what runs before the release',
+    { swap: { waits: { beforeReleaseMs: 1000 } } },
+    {},
+    (p) => p.swap.waits.beforeReleaseMs,
+    600_000,
   ],
   [
     'refuse over ignore',
