@@ -6,10 +6,12 @@ export const FILE_ERRORS = {
   'bad-alias': 'a YAML alias has no anchor, stands inside what it stands for, or its anchor is set twice',
   'bad-amount': 'an amount is neither a whole number nor a percentage',
   'bad-budget': 'budgets are neither a list with an entry nor the word `unlimited`',
+  'bad-header': 'the name or the value of an HTTP header cannot be sent',
   'bad-key': 'a key is not text, or cannot be one',
   'bad-name': 'a name is not in kebab-case, or too long',
   'bad-percentage':
     'a percentage is not from 0 to 100, or is below one percent and so perhaps meant as a share',
+  'bad-url': 'an address is not one of HTTP',
   'duplicate-key': 'a key is given twice',
   empty: 'a list or a text has nothing in it',
   'empty-file': 'the file holds nothing',

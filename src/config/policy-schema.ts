@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { given } from '../base/given.ts';
 import type { PolicySpec } from '../engine/policy.ts';
+import { headroom, lifecycleHooks, order, waits } from './action-schema.ts';
 import { amount, duration, percent, relativeRange, share } from './quantities.ts';
-import { description, headroom, lifecycleHooks, name, texts } from './rule-schema.ts';
+import { description, name, texts } from './rule-schema.ts';
 import { mistake } from './schema-issues.ts';
 
 const groups = z
@@ -67,6 +69,17 @@ const instanceTypes = z.strictObject({
     .describe('Highest price, as a multiple of the on-demand price of the own type of the group.'),
 });
 
+const weight = z.number().min(0).max(100);
+const weights = z
+  .strictObject({
+    cost: weight.exactOptional().describe('For a low price.'),
+    stability: weight.exactOptional().describe('For few interruptions and a calm price.'),
+    diversity: weight.exactOptional().describe('For a market that holds little of the group.'),
+  })
+  .refine(({ cost, stability, diversity }) => [cost, stability, diversity].some((one) => one !== 0), {
+    error: mistake('out-of-range', 'must not all be 0, or nothing would tell the candidates apart'),
+  });
+
 const UNLIMITED = mistake('bad-budget', "must be a list of {swaps, per}, or 'unlimited'");
 const budget = z
   .strictObject({
@@ -83,25 +96,16 @@ const budgets = z.union([z.literal('unlimited'), budgetList], {
 });
 
 const swap = z.strictObject({
+  order: order
+    .exactOptional()
+    .describe('Whether the new instance serves before the old one leaves, or leaves first.'),
   headroom: headroom.exactOptional().describe('What to do when desired equals the maximum.'),
   fallbackToOnDemand: z
     .boolean()
     .exactOptional()
     .describe('Take on-demand when no spot candidate can be had. Default: for urgent swaps only.'),
   lifecycleHooks: lifecycleHooks.exactOptional().describe('What to do in a group with a launching hook.'),
-  waits: z
-    .strictObject({
-      running: duration(1000).optional().describe('Until the new instance runs.'),
-      inService: duration(1000)
-        .optional()
-        .describe('Until it is in service, above the grace period of the group.'),
-      release: duration(1000).optional().describe('Until the old instance has left the group.'),
-    })
-    .transform(({ running, inService, release }) =>
-      given({ runningMs: running, inServiceMs: inService, releaseMs: release }),
-    )
-    .exactOptional()
-    .describe('How long a swap waits for each of its steps.'),
+  waits: waits.exactOptional().describe('How long a swap waits for each of its steps.'),
 });
 
 /** One entry of the list `policies`. */
@@ -114,6 +118,9 @@ export const policy: z.ZodType<PolicySpec> = z
     onDemand: onDemand.exactOptional().describe('The on-demand floor, of desired.'),
     diversity: diversity.exactOptional().describe('How the group is spread over markets.'),
     instanceTypes: instanceTypes.exactOptional().describe('Which types may replace one.'),
+    weights: weights
+      .exactOptional()
+      .describe('How much each score of a candidate counts; only their proportion matters.'),
     cooldown: duration().optional().describe('Shortest time between two voluntary swaps of a group.'),
     budgets: budgets
       .exactOptional()
@@ -129,9 +136,3 @@ export const policy: z.ZodType<PolicySpec> = z
     description: rest.description ?? null,
     ...given({ cooldownMs: cooldown, minInstanceAgeMs: minInstanceAge }),
   }));
-
-/** The entries that have a value, so that a key left out stays absent. */
-function given<T extends object>(entries: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const filled = Object.entries(entries).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(filled) as { [K in keyof T]?: Exclude<T[K], undefined> };
-}

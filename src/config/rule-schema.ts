@@ -8,6 +8,7 @@ import {
   type TargetPick,
   type TriggerSpec,
 } from '../engine/rule.ts';
+import { action } from './action-schema.ts';
 import { condition } from './condition-schema.ts';
 import { duration } from './quantities.ts';
 import { mistake, oneFormOf } from './schema-issues.ts';
@@ -120,49 +121,6 @@ const cooldown = z
   })
   .transform(({ for: forMs, per }) => ({ forMs, per }));
 
-export const headroom = z.enum(['raise-max', 'refuse']);
-export const lifecycleHooks = z.enum(['refuse', 'ignore']);
-
-const swap = z
-  .strictObject({
-    to: z
-      .enum(['auto', 'spot', 'on-demand', 'same'])
-      .default('auto')
-      .describe(
-        'Purchase option of the replacement; auto is on-demand while the floor is not met, else spot.',
-      ),
-    terminate: z
-      .boolean()
-      .default(true)
-      .describe('Terminate the old instance; false leaves it detached and running.'),
-    urgent: z
-      .boolean()
-      .default(false)
-      .describe(
-        'The old instance is going away anyway; cooldown, budgets, minHealthy and minInstanceAge do not bind.',
-      ),
-    headroom: headroom
-      .optional()
-      .describe('What to do when desired equals the maximum. Default: the policy.'),
-    fallbackToOnDemand: z
-      .boolean()
-      .optional()
-      .describe('Take on-demand when no spot candidate can be had. Default: the policy.'),
-    lifecycleHooks: lifecycleHooks
-      .optional()
-      .describe('What to do in a group with a launching hook. Default: the policy.'),
-  })
-  .transform((given) => ({
-    ...given,
-    headroom: given.headroom ?? null,
-    fallbackToOnDemand: given.fallbackToOnDemand ?? null,
-    lifecycleHooks: given.lifecycleHooks ?? null,
-  }));
-
-const action = z
-  .strictObject({ swap: swap.describe('Replace the instance by one of another market.') })
-  .transform((given): ActionSpec => ({ kind: 'swap', swap: given.swap }));
-
 /** As a constant, since the linter takes a literal `then` in an object for a promise. */
 const ACTIONS = 'then';
 
@@ -194,4 +152,16 @@ export const rule: z.ZodType<RuleSpec> = z
     when: given.when ?? null,
     target: given.target ?? null,
     cooldown: given.cooldown ?? null,
+    [ACTIONS]: given[ACTIONS].map((one) => worthwhile(one, given.target?.pick)),
   }));
+
+/**
+ * A rule that picks an instance for its price is there to save something: a swap for less than this is not worth its
+ * risk, and the next one would follow soon (pitfall 35: 10-20 %).
+ */
+const WORTHWHILE_SAVING = 0.15;
+
+function worthwhile(given: ActionSpec, pick: TargetPick | undefined): ActionSpec {
+  if (given.kind !== 'swap' || pick !== 'costliest-spot') return given;
+  return { ...given, swap: { minSaving: WORTHWHILE_SAVING, ...given.swap } };
+}

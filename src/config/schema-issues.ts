@@ -129,7 +129,7 @@ function flatten(issue: z.core.$ZodIssue, data: unknown, above: Path): readonly 
       path,
     );
   if (issue.code === 'invalid_key')
-    return issue.issues.flatMap((inner) => flatten(inner, data, path)).map((one) => ({ ...one, at: 'key' }));
+    return issue.issues.map((inner) => badKey(path, ...unpack(inner.message)));
   return [{ path, at: 'value', code, message: sentence(path, predicate, value), meant: null }];
 }
 
@@ -164,6 +164,11 @@ function missingKey(path: Path): Candidate {
 function unknownKey(map: Path, key: string, known: readonly string[]): Candidate {
   const message = `${label(map)} has no key '${shorten(key)}'; ${suggestion(key, known)}`;
   return { path: [...map, key], at: 'key', code: 'unknown-key', message, meant: closest(key, known) };
+}
+
+/** Of the value nothing is said, which is not what is wrong. */
+function badKey(path: Path, code: ProblemCode, predicate: string): Candidate {
+  return { path, at: 'key', code, message: sentence(path, predicate, undefined), meant: null };
 }
 
 function unpack(message: string): readonly [code: ProblemCode, predicate: string] {

@@ -1,4 +1,5 @@
 import { formatDuration, parseDuration } from '../base/duration.ts';
+import { INSTANCE_ID } from '../base/instance-id.ts';
 
 /** How one kind of setting is read and shown. */
 export interface SettingType<T> {
@@ -112,6 +113,39 @@ export const endpoint: SettingType<string | null> = {
     return url?.protocol === 'http:' || url?.protocol === 'https:' ? { value: String(raw) } : null;
   },
   show: (value) => (value === null ? null : withoutSecrets(value)),
+};
+
+/** An http or https address to which a path can be added, or none. Credentials in addresses end up in logs. */
+export const service: SettingType<string | null> = {
+  expected: 'an address such as http://localhost:9090, without user and query',
+  parse(raw) {
+    const read = endpoint.parse(raw);
+    const url = read === null ? null : URL.parse(String(read.value));
+    return url !== null && url.username === '' && url.password === '' && url.search === '' ? read : null;
+  },
+  show: (value) => value,
+};
+
+/** Path of a file, or an https address, or none. */
+export const feed: SettingType<string | null> = {
+  expected: 'the path of a file, or an https address without a user',
+  parse(raw) {
+    if (typeof raw !== 'string' || raw === '') return null;
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(raw)) return { value: raw };
+    const url = URL.parse(raw);
+    return url?.protocol === 'https:' && url.username === '' && url.password === '' ? { value: raw } : null;
+  },
+  show: (value) => (value === null ? null : withoutSecrets(value)),
+};
+
+/** `auto`, `none`, or the id of an instance. */
+export const ownInstance: SettingType<string> = {
+  expected: 'auto, none, or the id of an instance such as i-0123456789abcdef0',
+  parse: (raw) =>
+    typeof raw === 'string' && (raw === 'auto' || raw === 'none' || INSTANCE_ID.test(raw))
+      ? { value: raw }
+      : null,
+  show: (value) => value,
 };
 
 /** `sqlite:PATH`. */

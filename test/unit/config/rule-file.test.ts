@@ -31,9 +31,18 @@ rules:
           to: spot
           terminate: false
           urgent: true
+          order: detach-first
           headroom: refuse
           fallbackToOnDemand: true
           lifecycleHooks: ignore
+          waits: { running: 1m, inService: 2m, healthyTarget: 3m, beforeRelease: 4m, release: 5m }
+          minSaving: 20%
+          beforeRelease:
+            - http: { url: "https://drainer.internal/drain", headers: { X-Team: web }, bearerTokenFile: /run/token }
+            - http: { url: "http://pager.internal:8080/" }
+      - detach: { replace: false, urgent: true }
+      - terminate: {}
+      - http: { url: "http://pager.internal/" }
     mode: shadow
     enabled: false
   - name: short
@@ -63,10 +72,11 @@ policies:
     minHealthy: 90%
     minInstanceAge: 10m
     swap:
-      headroom: refuse
+      order: detach-first
+      headroom: detach-first
       fallbackToOnDemand: false
       lifecycleHooks: ignore
-      waits: { running: 5m, inService: 1m, release: 10m }
+      waits: { running: 5m, inService: 1m, healthyTarget: 90s, beforeRelease: 1h, release: 10m }
   - name: bare
     groups: { names: ["*"] }
     budgets: unlimited
@@ -113,11 +123,37 @@ test('everything that a rule can say reaches its spec, with plain units', () => 
           to: 'spot',
           terminate: false,
           urgent: true,
+          order: 'detach-first',
           headroom: 'refuse',
           fallbackToOnDemand: true,
           lifecycleHooks: 'ignore',
+          waits: {
+            runningMs: 60_000,
+            inServiceMs: 120_000,
+            healthyTargetMs: 180_000,
+            beforeReleaseMs: 240_000,
+            releaseMs: 300_000,
+          },
+          minSaving: 0.2,
+          beforeRelease: [
+            {
+              kind: 'http',
+              http: {
+                url: 'https://drainer.internal/drain',
+                headers: { 'X-Team': 'web' },
+                bearerTokenFile: '/run/token',
+              },
+            },
+            {
+              kind: 'http',
+              http: { url: 'http://pager.internal:8080/', headers: {}, bearerTokenFile: null },
+            },
+          ],
         },
       },
+      { kind: 'detach', detach: { replace: false, urgent: true } },
+      { kind: 'terminate', terminate: { replace: true, urgent: false } },
+      { kind: 'http', http: { url: 'http://pager.internal/', headers: {}, bearerTokenFile: null } },
     ],
     mode: 'shadow',
     enabled: false,
@@ -140,9 +176,12 @@ test('what a rule does not say has its default', () => {
           to: 'auto',
           terminate: true,
           urgent: false,
+          order: null,
           headroom: null,
           fallbackToOnDemand: null,
           lifecycleHooks: null,
+          waits: {},
+          beforeRelease: [],
         },
       },
     ],
@@ -176,10 +215,17 @@ test('everything that a policy can say reaches its spec', () => {
     minHealthy: 0.9,
     minInstanceAgeMs: 600_000,
     swap: {
-      headroom: 'refuse',
+      order: 'detach-first',
+      headroom: 'detach-first',
       fallbackToOnDemand: false,
       lifecycleHooks: 'ignore',
-      waits: { runningMs: 300_000, inServiceMs: 60_000, releaseMs: 600_000 },
+      waits: {
+        runningMs: 300_000,
+        inServiceMs: 60_000,
+        healthyTargetMs: 90_000,
+        beforeReleaseMs: 3_600_000,
+        releaseMs: 600_000,
+      },
     },
   });
 });
@@ -191,6 +237,34 @@ test('what a policy does not say stays unsaid, so that its safeties hold', () =>
     groups: { names: ['*'] },
     budgets: 'unlimited',
   });
+});
+
+const PRICED: readonly (readonly [
+  rule: string,
+  swap: string,
+  pick: string,
+  minSaving: number | undefined,
+])[] = [
+  ['a rule that picks for the price must save 15%', '{}', 'costliest-spot', 0.15],
+  ['unless it says how much', '{ minSaving: 30% }', 'costliest-spot', 0.3],
+  ['also to on-demand, where nothing is sought', '{ to: on-demand }', 'costliest-spot', 0.15],
+  ['a rule that picks for something else need not save anything', '{}', 'oldest', undefined],
+  ['unless it says so', '{ minSaving: 0.1 }', 'oldest', 0.1],
+];
+for (const [rule, swap, pick, minSaving] of PRICED) {
+  test(`of prices, ${rule}`, () => {
+    const text = `rules: [{ name: r, on: { every: 5m }, target: { pick: ${pick} }, cooldown: { for: 1h }, then: [{ swap: ${swap} }] }]`;
+    const { rules, problems } = mergeRules([{ file: 'a.yaml', text }]);
+    const action = rules[0]?.then[0];
+    assert.deepEqual(problems, []);
+    assert.equal(action?.kind === 'swap' ? action.swap.minSaving : null, minSaving);
+  });
+}
+
+test('weights of a policy may be given one by one', () => {
+  const text = 'policies: [{ name: p, groups: { names: ["*"] }, weights: { cost: 0, diversity: 2.5 } }]';
+  const { policies } = mergeRules([{ file: 'a.yaml', text }]);
+  assert.deepEqual(policies[0]?.weights, { cost: 0, diversity: 2.5 });
 });
 
 test('named conditions are found by name, and nothing else is', () => {

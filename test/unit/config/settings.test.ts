@@ -82,6 +82,15 @@ const READ: {
     'http://u:p@h:5000/x?k=v',
     'http://<secret>@h:5000/x?<secret>',
   ],
+  'aws.launchVia': ['fleet', 'fleet', 'fleet', 'fleet'],
+  'aws.ownInstance': [
+    'i-0123456789abcdef0',
+    'i-0123456789abcdef0',
+    'i-0123456789abcdef0',
+    'i-0123456789abcdef0',
+  ],
+  'aws.spotAdvisor': ['https://h/x?k=v', 'https://h/x?k=v', 'https://h/x?k=v', 'https://h/x?<secret>'],
+  'recommender.url': ['http://h:9090/r', 'http://h:9090/r', 'http://h:9090/r', 'http://h:9090/r'],
   'state.url': ['sqlite:/tmp/x.db', 'sqlite:/tmp/x.db', 'sqlite:/tmp/x.db', 'sqlite:/tmp/x.db'],
   'state.retention': ['7d', '7d', 604_800_000, '7d'],
   'worker.concurrency': ['8', '8', 8, 8],
@@ -142,6 +151,26 @@ const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], p
     'a region looks like one',
     { flags: { 'aws.regions': ['eu-west-1', 'Europe'] } },
     /must be a list of regions/,
+  ],
+  [
+    'the own instance is an id, not a name of a node',
+    { flags: { 'aws.ownInstance': 'ip-10-0-0-4.ec2.internal' } },
+    /must be auto, none, or the id of an instance such as i-/,
+  ],
+  [
+    'the feed of the Spot Advisor is not read in the clear',
+    { flags: { 'aws.spotAdvisor': 'http://h/x' } },
+    /path of a file, or an https address/,
+  ],
+  [
+    'a recommender has no password in its address',
+    { flags: { 'recommender.url': 'http://u:p@h' } },
+    /without user and query/,
+  ],
+  [
+    'a recommender has no query in its address',
+    { flags: { 'recommender.url': 'http://h?k=v' } },
+    /without user and query/,
   ],
   ['an endpoint is http', { flags: { 'aws.endpoint': 'ftp://x' } }, /must be an address such as http/],
   [

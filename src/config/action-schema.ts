@@ -1,0 +1,181 @@
+import { z } from 'zod';
+import { given } from '../base/given.ts';
+import {
+  type ActionSpec,
+  HEADROOMS,
+  type HttpAction,
+  LIFECYCLE_HOOKS,
+  type RemovalSpec,
+  SWAP_ORDERS,
+  SWAP_TARGETS,
+  type SwapSpec,
+  type SwapWaits,
+} from '../engine/rule.ts';
+import { duration, share } from './quantities.ts';
+import { mistake, oneFormOf } from './schema-issues.ts';
+
+export const order = z.enum(SWAP_ORDERS);
+export const headroom = z.enum(HEADROOMS);
+export const lifecycleHooks = z.enum(LIFECYCLE_HOOKS);
+
+const wait = duration(1000).optional();
+
+/** How long a swap waits for each of its steps; in a rule, in place of what the policy says. */
+export const waits = z
+  .strictObject({
+    running: wait.describe('Until the new instance runs.'),
+    inService: wait.describe('Until it is in service, above the grace period of the group.'),
+    healthyTarget: wait.describe(
+      'Until it is healthy wherever the group sends traffic, above the grace period of the group.',
+    ),
+    beforeRelease: wait.describe('Until the actions of beforeRelease are done.'),
+    release: wait.describe('Until the old instance has left the group.'),
+  })
+  .transform(
+    ({ running, inService, healthyTarget, beforeRelease, release }): SwapWaits =>
+      given({
+        runningMs: running,
+        inServiceMs: inService,
+        healthyTargetMs: healthyTarget,
+        beforeReleaseMs: beforeRelease,
+        releaseMs: release,
+      }),
+  );
+
+const noUrl = mistake('bad-url', 'must be a URL that begins with http:// or https://');
+const header = z.string().regex(/^[\t -~]*$/, {
+  error: mistake('bad-header', 'must be one line of printable ASCII characters'),
+});
+
+/** What the connection itself needs, and the client refuses or breaks on (RFC 9110, sections 7.6 and 10.1). */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  ...[
+    'connection',
+    'content-length',
+    'expect',
+    'keep-alive',
+    'te',
+    'trailer',
+    'transfer-encoding',
+    'upgrade',
+  ],
+]);
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, {
+    error: mistake('bad-header', 'must be the name of an HTTP header'),
+  })
+  .refine((name) => !OWN_HEADERS.has(name.toLowerCase()), {
+    error: mistake('bad-header', 'is set by HTTP itself'),
+  });
+
+const http = z
+  .strictObject({
+    url: z.url({ protocol: /^https?$/, error: noUrl }).describe('Where the request goes.'),
+    headers: z
+      .record(headerName, header)
+      .default({})
+      .describe('Headers that are sent along; secrets belong into bearerTokenFile.'),
+    bearerTokenFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('A file whose text is sent as a bearer token; read anew for each request.'),
+  })
+  // Said of the map: of a value the message would show the password.
+  .refine(({ url }) => !hasCredentials(url), {
+    error: mistake('bad-url', 'must not have a password in its url; bearerTokenFile is for secrets'),
+  })
+  .transform((given) => ({ ...given, bearerTokenFile: given.bearerTokenFile ?? null }));
+
+function hasCredentials(url: string): boolean {
+  const { username = '', password = '' } = URL.parse(url) ?? {};
+  return username !== '' || password !== '';
+}
+
+const httpAction = z
+  .strictObject({ http: http.describe('Ask another system, and go on when it agrees.') })
+  .transform((given): HttpAction => ({ kind: 'http', http: given.http }));
+
+const swap: z.ZodType<SwapSpec> = z
+  .strictObject({
+    to: z
+      .enum(SWAP_TARGETS)
+      .default('auto')
+      .describe(
+        'Purchase option of the replacement; auto is on-demand while the floor is not met, else spot.',
+      ),
+    order: order
+      .optional()
+      .describe('Whether the new instance serves before the old one leaves. Default: the policy.'),
+    headroom: headroom
+      .optional()
+      .describe('What to do when desired equals the maximum. Default: the policy.'),
+    terminate: z
+      .boolean()
+      .default(true)
+      .describe('Terminate the old instance; false leaves it detached and running.'),
+    urgent: z
+      .boolean()
+      .default(false)
+      .describe(
+        'The old instance is going away anyway; cooldown, budgets, minHealthy and minInstanceAge do not bind.',
+      ),
+    beforeRelease: z
+      .array(httpAction)
+      .default([])
+      .describe('Actions to run, in order, before the old instance leaves.'),
+    fallbackToOnDemand: z
+      .boolean()
+      .optional()
+      .describe('Take on-demand when no spot candidate can be had. Default: the policy.'),
+    lifecycleHooks: lifecycleHooks
+      .optional()
+      .describe('What to do in a group with a launching hook. Default: the policy.'),
+    waits: waits.optional().describe('How long the swap waits for its steps. Default: the policy.'),
+    minSaving: share
+      .exactOptional()
+      .describe(
+        'Least saving, as a share of what the old instance costs, of a swap to spot. Default: 15% where the rule picks costliest-spot.',
+      ),
+  })
+  .transform((given) => ({
+    ...given,
+    order: given.order ?? null,
+    headroom: given.headroom ?? null,
+    fallbackToOnDemand: given.fallbackToOnDemand ?? null,
+    lifecycleHooks: given.lifecycleHooks ?? null,
+    waits: given.waits ?? {},
+  }));
+
+const removal: z.ZodType<RemovalSpec> = z.strictObject({
+  replace: z
+    .boolean()
+    .default(true)
+    .describe('Let the group launch another one; false lowers its desired capacity by one.'),
+  urgent: z
+    .boolean()
+    .default(false)
+    .describe(
+      'The instance is going away anyway; cooldown, budgets, minHealthy and minInstanceAge do not bind.',
+    ),
+});
+
+const swapAction = z
+  .strictObject({ swap: swap.describe('Replace the instance by one of another market.') })
+  .transform((given): ActionSpec => ({ kind: 'swap', swap: given.swap }));
+const detachAction = z
+  .strictObject({ detach: removal.describe('Take the instance out of its group, and leave it running.') })
+  .transform((given): ActionSpec => ({ kind: 'detach', detach: given.detach }));
+const terminateAction = z
+  .strictObject({
+    terminate: removal.describe('Terminate the instance through its group, with its hooks and draining.'),
+  })
+  .transform((given): ActionSpec => ({ kind: 'terminate', terminate: given.terminate }));
+
+/** One entry of a rule's `then`. */
+export const action: z.ZodType<ActionSpec> = z
+  .union([swapAction, detachAction, terminateAction, httpAction], {
+    error: oneFormOf('swap', 'detach', 'terminate', 'http'),
+  })
+  .meta({ id: 'action', description: 'One of swap, detach, terminate or http.' });
