@@ -2,10 +2,10 @@ import type { Selectable } from 'kysely';
 import type { HistoryStore, Pause, SwapRecord } from '../actions/store.ts';
 import type { Database } from './database.ts';
 import { pick, prepare, query, type Slots, type Statement } from './statement.ts';
-import type { PauseTable, SwapTable } from './tables.ts';
+import type { PauseTable, ResumeTable, SwapTable } from './tables.ts';
 
-/** What policies count: swaps that were begun, and what people have paused. */
-export function createHistory(database: Database): HistoryStore {
+/** What policies count: swaps that were begun, and what people have paused and resumed. */
+export function createHistory(database: Database): Omit<HistoryStore, 'failedSwaps'> {
   const s = statements(database);
   return {
     async swapsSince(since) {
@@ -20,14 +20,18 @@ export function createHistory(database: Database): HistoryStore {
     async pause({ group, reason, at }) {
       database.transaction(() => s.savePause.run({ group_key: group ?? '', reason, at }));
     },
-    async resume(group) {
-      return database.transaction(() => s.deletePause.run({ group_key: group ?? '' })) === 1;
+    async resume(group, at) {
+      return database.transaction(() => {
+        if (group !== null) s.saveResume.run({ group_key: group, at });
+        return s.deletePause.run({ group_key: group ?? '' }) === 1;
+      });
     },
   };
 }
 
 type SwapRow = Selectable<SwapTable>;
 type PauseRow = Selectable<PauseTable>;
+type ResumeRow = Selectable<ResumeTable>;
 
 interface Statements {
   readonly swapsSince: Statement<{ since: number }, SwapRow>;
@@ -35,6 +39,7 @@ interface Statements {
   readonly pauses: Statement<object, PauseRow>;
   readonly savePause: Statement<PauseRow, unknown>;
   readonly deletePause: Statement<{ group_key: string }, unknown>;
+  readonly saveResume: Statement<ResumeRow, unknown>;
 }
 
 function statements({ connection }: Database): Statements {
@@ -57,6 +62,12 @@ function statements({ connection }: Database): Statements {
     ),
     deletePause: prepare(connection, ({ group_key }: Slots<{ group_key: string }>) =>
       query.deleteFrom('pauses').where('group_key', '=', group_key),
+    ),
+    saveResume: prepare(connection, (slots: Slots<ResumeRow>) =>
+      query
+        .insertInto('resumes')
+        .values(pick(slots, ['group_key', 'at']))
+        .onConflict((conflict) => conflict.column('group_key').doUpdateSet(pick(slots, ['at']))),
     ),
   };
 }

@@ -151,6 +151,20 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    number: 3,
+    name: 'groups that rest after failed swaps',
+    // A program that does not know it lets no group rest.
+    breaking: false,
+    sql: `
+      CREATE TABLE resumes (
+        group_key TEXT PRIMARY KEY,
+        at REAL NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX resumes_by_time ON resumes (at);
+      CREATE INDEX runs_succeeded ON runs (group_key, finished_at) WHERE state = 'succeeded';
+    `,
+  },
 ];
 
 const BOOKKEEPING = `

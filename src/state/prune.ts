@@ -46,8 +46,8 @@ async function inChunks(
   }
 }
 
-/** In order: a run goes before its decision, which stays for as long as the run is there. */
-const ENDED = [endedEvents, endedRuns, endedDecisions, endedIncidents, endedCooldowns];
+/** In order: a run goes before its decision, and before the resume that it no longer counts for. */
+const ENDED = [endedEvents, endedRuns, oldResumes, endedDecisions, endedIncidents, endedCooldowns];
 
 function endedEvents({ before }: Slots<Before>): Compilable<unknown> {
   return query
@@ -67,6 +67,14 @@ function endedRuns({ before }: Slots<Before>): Compilable<unknown> {
     .deleteFrom('runs')
     .where('seq', 'in', (row) =>
       row.selectFrom('runs').select('seq').where('finished_at', '<', before).limit(CHUNK),
+    );
+}
+
+function oldResumes({ before }: Slots<Before>): Compilable<unknown> {
+  return query
+    .deleteFrom('resumes')
+    .where('group_key', 'in', (row) =>
+      row.selectFrom('resumes').select('group_key').where('at', '<', before).limit(CHUNK),
     );
 }
 

@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.ts';
 import { createCancelRequests } from './cancel-requests.ts';
 import { openDatabase } from './database.ts';
 import { countUndecided, createDecisions } from './decisions.ts';
+import { createFailedSwaps } from './failed-swaps.ts';
 import { createHistory } from './history.ts';
 import { type Backlog, GroupCommitInbox, type Inbox } from './inbox.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';
@@ -42,6 +43,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       ...createRuns(database, log),
       ...createCancelRequests(database),
       ...createHistory(database),
+      ...createFailedSwaps(database),
       ...createQueries(database, backlog),
       prune: createPrune(database, clock),
       async close() {

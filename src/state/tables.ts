@@ -18,6 +18,7 @@ export interface Tables {
   readonly cooldowns: CooldownTable;
   readonly swaps: SwapTable;
   readonly pauses: PauseTable;
+  readonly resumes: ResumeTable;
   readonly cancel_requests: CancelRequestTable;
   readonly migrations: MigrationTable;
 }
@@ -121,6 +122,12 @@ export interface PauseTable {
   /** Empty for the pause of every group: a primary key holds no null. */
   readonly group_key: string;
   readonly reason: string;
+  readonly at: number;
+}
+
+/** When a person last resumed a group: swaps that failed by then are not held against it. */
+export interface ResumeTable {
+  readonly group_key: string;
   readonly at: number;
 }
 

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import type { Database } from '../../../src/state/database.ts';
 import { createDecisions } from '../../../src/state/decisions.ts';
+import { createFailedSwaps } from '../../../src/state/failed-swaps.ts';
 import { createHistory } from '../../../src/state/history.ts';
 import { GroupCommitInbox } from '../../../src/state/inbox.ts';
 import { createPrune } from '../../../src/state/prune.ts';
@@ -38,6 +39,7 @@ async function everyStatement(): Promise<readonly (readonly [text: string, plan:
   createDecisions(database, backlog);
   createRuns(database, silentLog);
   createHistory(database);
+  createFailedSwaps(database);
   createPrune(database, new ManualClock());
   const { decisions, runs } = createQueries(database, backlog);
   const cursor = Buffer.from('1:1').toString('base64url');
@@ -75,7 +77,7 @@ describe('every statement of the store', () => {
     const sorted = (await everyStatement()).filter(([, plan]) =>
       plan.includes('USE TEMP B-TREE FOR ORDER BY'),
     );
-    // Runs that are not over, and the decisions on one event: both are few.
+    // Runs that are not over, failures since the last success, and the decisions on one event: all are few.
     for (const [text] of sorted) assert.match(text, /"state" in \(|"event_id" = /);
   });
 });
