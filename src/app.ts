@@ -1,31 +1,37 @@
-import type { ActionWorld } from './actions/action.ts';
+import { createActionWorld } from './actions/action-world.ts';
+import { recommendationsFor } from './actions/asg/recommendations.ts';
 import { swapTarget } from './actions/asg/swap.ts';
+import type { LaunchVia } from './actions/asg/swap-plan.ts';
 import { cancelRun } from './actions/cancel.ts';
 import { ACTIONS } from './actions/catalog.ts';
 import { createDispatcher } from './actions/dispatcher.ts';
 import { dryRun } from './actions/dry-run.ts';
-import { createFleet, type Fleet } from './actions/fleet.ts';
-import { createHousekeeper, showInbox } from './actions/housekeeper.ts';
+import { createFleet } from './actions/fleet.ts';
+import { createHousekeeper, scrapedRegistry } from './actions/housekeeper.ts';
 import { createJanitor } from './actions/janitor.ts';
-import { createLiveMemory, type LiveMemory } from './actions/live-memory.ts';
+import { createLiveMemory } from './actions/live-memory.ts';
+import { createPausing } from './actions/pausing.ts';
 import { isOver, type Run, type StepRecord } from './actions/run.ts';
+import { sparingCloud } from './actions/spare-instance.ts';
 import { createSwapRequests } from './actions/swap-requests.ts';
 import { createTicker } from './actions/ticker.ts';
 import { createUnavailableMarkets } from './actions/unavailable-markets.ts';
-import { createWorker } from './actions/worker.ts';
+import { createWorker, type Worker } from './actions/worker.ts';
 import type { ApiDeps } from './api/deps.ts';
 import { registerApi } from './api/routes.ts';
-import { type Clock, sleep } from './base/clock.ts';
-import { asFailure, Failure } from './base/failure.ts';
+import { CleanUp } from './base/clean-up.ts';
+import type { Clock } from './base/clock.ts';
+import { Failure } from './base/failure.ts';
 import { idMaker } from './base/id.ts';
 import type { Random } from './base/random.ts';
+import { findOwnInstance, type OwnInstanceChoice } from './cloud/aws/own-instance.ts';
 import type { Cloud } from './cloud/cloud.ts';
+import { createHttpRecommender } from './cloud/recommender/http-recommender.ts';
 import { createReloader, type Reloader, type ReloadOutcome } from './config/reload.ts';
 import type { Decision } from './engine/decision.ts';
 import type { Event } from './engine/event.ts';
-import { effectivePolicy } from './engine/policies.ts';
 import { startGrpcServer } from './ingest/grpc-server.ts';
-import { createHttpServer } from './ingest/http-server.ts';
+import { createHttpServer, listen } from './ingest/http-server.ts';
 import { openSqliteStore, type SqliteStore } from './state/sqlite-store.ts';
 import { createLog, type Log, type LogLevel } from './telemetry/log.ts';
 import { createMetrics, type Metrics, withProcessMetrics } from './telemetry/metrics.ts';
@@ -51,6 +57,12 @@ export interface AppOptions {
   /** Decide and record, but do nothing. */
   readonly shadow: boolean;
   readonly cloud: CloudChoice;
+  /** How spot replacements are launched; `auto` when left out. */
+  readonly launchVia?: LaunchVia;
+  /** The instance that it runs on; unknown when left out. */
+  readonly ownInstance?: OwnInstanceChoice;
+  /** Another recommender to ask; none when left out. */
+  readonly recommenderUrl?: string | null;
   /** A file, or `:memory:`. */
   readonly statePath: string;
   readonly retentionMs: number;
@@ -62,7 +74,13 @@ export interface AppOptions {
 
 /** Which cloud to act on. `given` is one that the caller holds in its own hands: the demo, and tests. */
 export type CloudChoice =
-  | { readonly kind: 'aws'; readonly regions: readonly string[]; readonly endpoint: string | null }
+  | {
+      readonly kind: 'aws';
+      readonly regions: readonly string[];
+      readonly endpoint: string | null;
+      /** Where AWS's Spot Advisor feed is read: a path, or an address. */
+      readonly spotAdvisor: string | null;
+    }
   | { readonly kind: 'simulated' }
   | { readonly kind: 'given'; readonly cloud: Cloud };
 
@@ -103,11 +121,14 @@ export class RulesRejected extends Failure {
  */
 export async function startApp(options: AppOptions, ports: AppPorts): Promise<App> {
   const log = createLog(options.log.level, options.log.format);
-  const cleanUp = new CleanUp(ports.clock, log);
+  const cleanUp = new CleanUp(ports.clock, STOP_MS, log);
   try {
     const metrics = createMetrics();
-    const cloud = await openCloud(options.cloud, { ...ports, log, metrics });
-    return await build(options, { ...ports, log, metrics, cloud }, cleanUp);
+    const choice = options.ownInstance ?? { kind: 'unknown', because: 'nobody was asked' };
+    const ownInstance = await findOwnInstance(choice, { clock: ports.clock, log });
+    const opened = await openCloud(options.cloud, { ...ports, log, metrics });
+    const cloud = sparingCloud(opened, ownInstance);
+    return await build(options, { ...ports, log, metrics, cloud, ownInstance }, cleanUp);
   } catch (thrown) {
     await cleanUp.run();
     throw thrown;
@@ -118,18 +139,27 @@ interface BuiltPorts extends AppPorts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly cloud: Cloud;
+  /** Id of the instance that the daemon runs on; null when unknown. */
+  readonly ownInstance: string | null;
 }
 
 /** The SDK takes a third of a second to load, so adapters are loaded only when they are chosen. */
-async function openCloud(choice: CloudChoice, ports: Omit<BuiltPorts, 'cloud'>): Promise<Cloud> {
+async function openCloud(
+  choice: CloudChoice,
+  ports: Omit<BuiltPorts, 'cloud' | 'ownInstance'>,
+): Promise<Cloud> {
   const { clock, random, log, metrics } = ports;
   switch (choice.kind) {
     case 'given':
       return choice.cloud;
     case 'aws': {
       const { createAwsCloud } = await import('./cloud/aws/aws-cloud.ts');
-      const endpoint = choice.endpoint === null ? {} : { endpoint: choice.endpoint };
-      return createAwsCloud({ regions: choice.regions, ...endpoint, clock, random, log, metrics });
+      const { regions, endpoint, spotAdvisor } = choice;
+      const addresses = {
+        ...(endpoint !== null && { endpoint }),
+        ...(spotAdvisor !== null && { spotAdvisor }),
+      };
+      return createAwsCloud({ regions, ...addresses, clock, random, log, metrics });
     }
     case 'simulated': {
       const { SimulatedCloud } = await import('./cloud/simulated/simulated-cloud.ts');
@@ -143,8 +173,8 @@ async function build(options: AppOptions, ports: BuiltPorts, cleanUp: CleanUp): 
   withProcessMetrics(ports.metrics).buildInfo.set({ version: options.version, node: process.version }, 1);
   const reloader = await startRules(options, ports, cleanUp);
   const store = openStore(options, ports, cleanUp);
-  const walk = await startWalk({ options, ports, cleanUp, reloader, store });
-  const addresses = await openDoors({ options, ports, cleanUp, ...walk });
+  const site = { options, ports, cleanUp, reloader, store };
+  const addresses = await openDoors(site, await startWalk(site));
   return { ...addresses, reload: () => reloader.reload(), stop: () => cleanUp.run() };
 }
 
@@ -159,65 +189,62 @@ interface Site {
   readonly options: AppOptions;
   readonly ports: BuiltPorts;
   readonly cleanUp: CleanUp;
+  readonly reloader: Reloader;
+  readonly store: SqliteStore;
 }
 
 /** What the doors need of the walk. */
-interface Walk extends Parts {
-  readonly fleet: Fleet;
-  readonly inbox: { append(events: readonly Event[]): ReturnType<SqliteStore['append']> };
-  readonly newId: ReturnType<typeof idMaker>;
-  readonly swaps: ApiDeps['swaps'];
-  readonly cancel: ApiDeps['cancel'];
+interface Walk extends Common, Pick<ApiDeps, 'swaps' | 'cancel' | 'recommendations'> {
+  readonly inbox: Inbox;
 }
 
 /** Wires inbox, engine, run queue and actions, and starts their loops. */
-async function startWalk(
-  site: Site & { readonly reloader: Reloader; readonly store: SqliteStore },
-): Promise<Walk> {
-  const { options, ports, cleanUp, reloader, store } = site;
-  const { clock, random, cloud, log, metrics } = ports;
+async function startWalk(site: Site): Promise<Walk> {
+  const { shadow, retentionMs, concurrency } = site.options;
+  const common = await commonParts(site);
+  const acting = actingParts(site, common);
+  const worker = createWorker({ ...acting, holder: common.newId('run'), concurrency });
+  const { dispatcher, inbox, requests } = intake(site, common, worker);
+  const ticker = createTicker({ ...common, append: inbox.append });
+  const housekeeper = createHousekeeper({ ...common, retentionMs });
+  // A shadow often runs beside the daemon that acts: it must not take that one's work for left behind.
+  const janitor = shadow ? {} : { janitor: createJanitor(common) };
+  for (const [name, loop] of Object.entries({ housekeeper, worker, dispatcher, ticker, ...janitor })) {
+    loop.start();
+    site.cleanUp.add(name, () => loop.stop());
+  }
+  return {
+    ...{ ...common, inbox },
+    swaps: { ask: requests.ask, dryRun: (wish) => dryRun(wish, { ...acting, shadow }) },
+    cancel: (runId) => cancelRun(acting, runId, 'a request over HTTP'),
+    recommendations: (where, question) => recommendationsFor(where, question, common),
+  };
+}
+
+type Common = Awaited<ReturnType<typeof commonParts>>;
+
+/** What nearly every part of the walk is made of. The memory has read the store before anything is decided on it. */
+async function commonParts({ ports, reloader, store }: Site) {
+  const { clock, random, cloud, ownInstance, log, metrics } = ports;
   const markets = createUnavailableMarkets(clock);
   const memory = createLiveMemory(store, markets);
   await memory.load(clock.now());
   const fleet = createFleet({ cloud, clock, log });
   const newId = idMaker(clock, random);
-  const common = { store, fleet, memory, ruleset: reloader, clock, random, newId, log, metrics };
-
-  const { shadow } = options;
-  const world = worldOf({ reloader, memory, store, markets, clock });
-  const acting = {
-    ...{ ...common, cloud, actions: ACTIONS, world },
-    progressed: (run: Run, step: StepRecord | null) => progressed(ports, run, step),
-  };
-
-  const worker = createWorker({ ...acting, holder: newId('run'), concurrency: options.concurrency });
-  const requests = createSwapRequests({ clock, newId, append: (events) => inbox.append(events) });
-  const dispatcher = createDispatcher({
-    ...{ ...common, shadow, runsAdded: worker.wake },
-    decided(decision) {
-      requests.decided(decision);
-      ports.watcher?.decided(decision);
-    },
-  });
-  const inbox: Walk['inbox'] = {
-    async append(events) {
-      const admissions = await store.append(events);
-      dispatcher.wake();
-      return admissions;
-    },
-  };
-  const ticker = createTicker({ ...common, append: inbox.append });
-  const housekeeper = createHousekeeper({ ...common, markets, retentionMs: options.retentionMs });
-  // A shadow often runs beside the daemon that acts: it must not take that one's work for left behind.
-  const janitor = shadow ? {} : { janitor: createJanitor({ ...common, cloud }) };
-  for (const [name, loop] of Object.entries({ housekeeper, worker, dispatcher, ticker, ...janitor })) {
-    loop.start();
-    cleanUp.add(name, () => loop.stop());
-  }
   return {
-    ...{ reloader, memory, store, fleet, inbox, newId },
-    swaps: { ask: requests.ask, dryRun: (wish) => dryRun(wish, { ...common, cloud, world, shadow }) },
-    cancel: (runId) => cancelRun(acting, runId, 'a request over HTTP'),
+    ...{ ruleset: reloader, store, markets, memory, cloud, fleet, ownInstance },
+    ...{ clock, random, newId, log, metrics },
+  };
+}
+
+/** What whoever performs runs, or calls them off, has beside the common parts. */
+function actingParts({ options, ports }: Site, common: Common) {
+  const { launchVia = 'auto', recommenderUrl: url = null } = options;
+  const recommender = url === null ? null : createHttpRecommender({ ...common, url });
+  return {
+    ...{ ...common, actions: ACTIONS },
+    world: createActionWorld({ ...common, launchVia, recommender }),
+    progressed: (run: Run, step: StepRecord | null) => progressed(ports, run, step),
   };
 }
 
@@ -227,27 +254,39 @@ function progressed({ metrics, watcher }: BuiltPorts, run: Run, step: StepRecord
   watcher?.progressed(run, step);
 }
 
-/** Opens both doors last, so that nothing is taken in that could not be walked on. */
-async function openDoors(site: Site & Walk): Promise<Pick<App, 'http' | 'grpc'>> {
-  const { options, ports, cleanUp, inbox, newId } = site;
-  const deps = { inbox, newId, clock: ports.clock, log: ports.log, metrics: ports.metrics };
-  const grpc = await startGrpcServer(deps, options.grpc);
-  cleanUp.add('grpc', () => grpc.stop(GRACE_MS));
-  const server = createHttpServer(deps);
-  registerApi(server, apiDeps(options, ports, site));
-  cleanUp.add('http', () => server.close());
-  const { host, port } = options.http;
-  await server.listen({ host, port }).catch((thrown: unknown) => {
-    throw new Failure(
-      'unavailable',
-      'reject',
-      `cannot listen on ${host}:${port}: ${asFailure(thrown).message}`,
-      thrown,
-    );
+interface Inbox {
+  append(events: readonly Event[]): ReturnType<SqliteStore['append']>;
+}
+
+/** The way in: what reaches the inbox rings the dispatcher, and its decisions ring the worker and whoever waits for one. */
+function intake({ options, ports }: Site, common: Common, worker: Worker) {
+  const inbox: Inbox = {
+    async append(events) {
+      const admissions = await common.store.append(events);
+      dispatcher.wake();
+      return admissions;
+    },
+  };
+  const requests = createSwapRequests({ ...common, append: inbox.append });
+  const dispatcher = createDispatcher({
+    ...{ ...common, shadow: options.shadow, runsAdded: worker.wake },
+    decided(decision) {
+      requests.decided(decision);
+      ports.watcher?.decided(decision);
+    },
   });
-  const address = server.server.address();
-  const bound = typeof address === 'object' && address !== null ? address.port : port;
-  return { http: { host, port: bound }, grpc: { host: options.grpc.host, port: grpc.port } };
+  return { dispatcher, inbox, requests };
+}
+
+/** Opens both doors last, so that nothing is taken in that could not be walked on. */
+async function openDoors({ options, cleanUp }: Site, walk: Walk): Promise<Pick<App, 'http' | 'grpc'>> {
+  const grpc = await startGrpcServer(walk, options.grpc);
+  cleanUp.add('grpc', () => grpc.stop(GRACE_MS));
+  const server = createHttpServer(walk);
+  registerApi(server, apiDeps(options, walk));
+  cleanUp.add('http', () => server.close());
+  const port = await listen(server, options.http);
+  return { http: { host: options.http.host, port }, grpc: { host: options.grpc.host, port: grpc.port } };
 }
 
 async function startRules(options: AppOptions, ports: BuiltPorts, cleanUp: CleanUp): Promise<Reloader> {
@@ -260,121 +299,29 @@ async function startRules(options: AppOptions, ports: BuiltPorts, cleanUp: Clean
   return reloader;
 }
 
-interface Parts {
-  readonly reloader: Reloader;
-  readonly memory: LiveMemory;
-  readonly store: SqliteStore;
-}
-
-function worldOf(
-  parts: Parts & { readonly markets: ReturnType<typeof createUnavailableMarkets>; readonly clock: Clock },
-): ActionWorld {
-  const { reloader, memory, store, markets, clock } = parts;
+function apiDeps({ version, shadow, cloud }: AppOptions, walk: Walk): ApiDeps {
+  const { clock, metrics, ownInstance, ruleset, store, memory, fleet } = walk;
   return {
-    policy: (group) => effectivePolicy(reloader.current().policies, group),
-    memory,
-    async swapBegan(swap) {
-      await store.recordSwap(swap);
-      memory.swapBegan(swap, clock.now());
+    ...walk,
+    metrics: { registry: scrapedRegistry({ store, metrics, clock }) },
+    about: {
+      ...{ version, startedAt: clock.now(), ownInstance, shadow },
+      cloud: cloud.kind === 'aws' ? 'aws' : 'simulated',
     },
-    marketFailed: markets.failed,
-    marketServed: markets.served,
-    ownInstance: null,
-  };
-}
-
-function apiDeps(options: AppOptions, ports: BuiltPorts, parts: Walk): ApiDeps {
-  const { clock, log, metrics } = ports;
-  const { reloader, memory, store, fleet, swaps, cancel } = parts;
-  const { version, shadow } = options;
-  const cloud = options.cloud.kind === 'aws' ? 'aws' : 'simulated';
-  return {
-    ...{ clock, log, store, fleet, memory, swaps, cancel },
-    metrics: {
-      registry: {
-        contentType: metrics.registry.contentType,
-        async metrics() {
-          // The depth of the inbox changes by the millisecond: read for each scrape, which must not fail with the store.
-          await showInbox({ store, metrics, clock }).catch(() => undefined);
-          return metrics.registry.metrics();
-        },
-      },
-    },
-    about: { version, startedAt: clock.now(), cloud, shadow },
     liveRuns: () => store.liveRuns(),
     liveRunCount: () => memory.liveRunCount(),
     cooldowns: (now) => store.cooldowns(now),
-    pausing: {
-      pauses: () => store.pauses(),
-      async pause(pause) {
-        await store.pause(pause);
-        memory.paused(pause);
-      },
-      async resume(group) {
-        const was = await store.resume(group);
-        memory.resumed(group);
-        return was;
-      },
-    },
-    ruleset: reloader,
+    rests: (now) => memory.rests(now),
+    pausing: createPausing({ store, memory, clock }),
     readiness() {
       const because = fleet.current() === null ? ['the groups have not been read from the cloud yet'] : [];
       return Promise.resolve({ ready: because.length === 0, because });
     },
     async reload() {
-      const outcome = await reloader.reload();
-      const { generation, hash } = reloader.current();
-      if (outcome.kind === 'rejected')
-        return { outcome: 'rejected', generation, hash, problems: outcome.problems };
-      return {
-        outcome: outcome.kind === 'replaced' ? 'applied' : 'unchanged',
-        generation,
-        hash,
-        problems: [],
-      };
+      const done = await ruleset.reload();
+      const { generation, hash } = ruleset.current();
+      const outcome = done.kind === 'replaced' ? 'applied' : done.kind;
+      return { outcome, generation, hash, problems: done.kind === 'rejected' ? done.problems : [] };
     },
   };
-}
-
-/** Named clean-ups, run last in first out within STOP_MS; one that fails is told and does not stop the others. */
-class CleanUp {
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #parts: { readonly name: string; readonly stop: () => Promise<unknown> }[] = [];
-  #done: Promise<void> | null = null;
-
-  constructor(clock: Clock, log: Log) {
-    this.#clock = clock;
-    this.#log = log;
-  }
-
-  add(name: string, stop: () => Promise<unknown>): void {
-    this.#parts.push({ name, stop });
-  }
-
-  run(): Promise<void> {
-    this.#done ??= this.#runAll();
-    return this.#done;
-  }
-
-  async #runAll(): Promise<void> {
-    const ended = new AbortController();
-    await Promise.race([this.#all(), this.#limit(ended.signal)]);
-    ended.abort();
-  }
-
-  async #all(): Promise<void> {
-    for (const { name, stop } of this.#parts.reverse()) {
-      try {
-        await stop();
-      } catch (thrown) {
-        this.#log.error({ part: name, error: asFailure(thrown).message }, 'a part did not stop cleanly');
-      }
-    }
-  }
-
-  async #limit(ended: AbortSignal): Promise<void> {
-    if (!(await sleep(this.#clock, STOP_MS, ended))) return;
-    this.#log.error({ afterMs: STOP_MS }, 'stopping took too long; the rest is left to recovery');
-  }
 }

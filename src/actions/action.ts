@@ -7,16 +7,22 @@ import type { EffectivePolicy } from '../engine/policy.ts';
 import type { RefusalReason } from '../engine/reason.ts';
 import type { ActionKind, ActionSpec } from '../engine/rule.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Recommender } from './asg/recommender.ts';
+import type { LaunchVia } from './asg/swap-plan.ts';
+import type { HttpSender } from './http/sender.ts';
 import type { Run } from './run.ts';
 import type { SwapRecord } from './store.ts';
 
 /**
- * An action is an ordered list of steps. `Details` maps each step's name to what it writes down: plain JSON, enough for
- * another process to go on from there.
+ * An action is a list of steps in one of a few orders. `Details` maps each step's name to what it writes down: plain JSON,
+ * enough for another process to go on from there.
  */
 export interface Action {
   readonly kind: ActionKind;
-  readonly steps: readonly Step[];
+  /** Every order that there is; all begin with the same step, which decides which one a run takes. */
+  readonly orders: readonly (readonly Step[])[];
+  /** The order that a run takes, by what its first step wrote down; any of them before that. */
+  orderOf(planned: object): readonly Step[];
 }
 
 /**
@@ -27,7 +33,20 @@ export function defineAction<Details extends StepDetails>(
   kind: ActionKind,
   steps: readonly Step<Details>[],
 ): Action {
-  return { kind, steps: steps as unknown as readonly Step[] };
+  return defineOrderedAction(kind, [steps], () => steps);
+}
+
+/** An action that takes its steps in one of several orders. */
+export function defineOrderedAction<Details extends StepDetails>(
+  kind: ActionKind,
+  orders: readonly (readonly Step<Details>[])[],
+  orderOf: (planned: object) => readonly Step<Details>[],
+): Action {
+  return {
+    kind,
+    orders: orders as unknown as Action['orders'],
+    orderOf: orderOf as unknown as Action['orderOf'],
+  };
 }
 
 export type StepDetails = Readonly<Record<string, object>>;
@@ -75,7 +94,7 @@ export type UndoOutcome = { readonly kind: 'undone' } | { readonly kind: 'wait';
 export interface StepContext<Details extends StepDetails = StepDetails> {
   readonly run: Run;
   readonly action: ActionSpec;
-  /** Refuses every write once the lease of the group is lost. */
+  /** Refuses every write once the lease of the group is lost. While a step waits, its reads are shared with other runs. */
   readonly cloud: Cloud;
   readonly clock: Clock;
   readonly random: Random;
@@ -102,4 +121,10 @@ export interface ActionWorld {
   marketServed(market: string): void;
   /** Instance id that Coppice runs on; null when unknown. */
   readonly ownInstance: string | null;
+  /** How spot replacements are launched; part of each plan. */
+  readonly launchVia: LaunchVia;
+  /** Another recommender to ask; null where Coppice ranks by itself. */
+  readonly recommender: Recommender | null;
+  /** Sends a request to another system. */
+  readonly sendHttp: HttpSender;
 }

@@ -36,7 +36,7 @@ export async function cancelRun(deps: CancelDeps, runId: string, by: string): Pr
     return 'cancelled';
   }
   const unlessBegun = run.actions.flatMap(({ kind }) =>
-    deps.actions[kind].steps.filter(isNoReturn).map(({ name }) => name),
+    deps.actions[kind].orders.flatMap((steps) => steps.filter(isNoReturn).map(({ name }) => name)),
   );
   const recorded = await store.requestCancel({ runId, now: clock.now(), by, unlessBegun });
   if (recorded !== 'recorded') return recorded;
@@ -57,11 +57,12 @@ async function tellEnd(deps: CancelDeps, before: Run): Promise<void> {
  * store takes no request from then on: so whatever the store took is obeyed.
  */
 export function cancellable(action: Action, store: Pick<RunStore, 'cancelRequestedBy'>): Action {
-  const last = action.steps.findIndex(isNoReturn);
-  const steps = action.steps.map((step, index) =>
-    last === -1 || index <= last ? lookingUp(step, store) : step,
-  );
-  return { ...action, steps };
+  return { ...action, orderOf: (planned) => lookedUp(action.orderOf(planned), store) };
+}
+
+function lookedUp(steps: readonly Step[], store: Pick<RunStore, 'cancelRequestedBy'>): readonly Step[] {
+  const last = steps.findIndex(isNoReturn);
+  return steps.map((step, index) => (last === -1 || index <= last ? lookingUp(step, store) : step));
 }
 
 function lookingUp(step: Step, store: Pick<RunStore, 'cancelRequestedBy'>): Step {

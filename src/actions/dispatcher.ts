@@ -44,6 +44,8 @@ export interface DispatcherDeps {
   readonly newId: (kind: IdKind) => string;
   /** The whole daemon only watches: what would be dispatched is shadowed. */
   readonly shadow: boolean;
+  /** Id of the instance that Coppice runs on, which no rule picks; unknown when left out. */
+  readonly ownInstance?: string | null;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Rings the worker when there are new runs. */
@@ -131,10 +133,10 @@ async function verdictsOn(
   about: { readonly ruleset: Ruleset; readonly fleet: FleetView; readonly deps: DispatcherDeps },
 ): Promise<readonly Verdict[]> {
   const { ruleset, fleet, deps } = about;
-  const { memory, shadow, newId } = deps;
+  const { memory, shadow, newId, ownInstance = null } = deps;
   const now = deps.clock.now();
   try {
-    return await decide({ event, ruleset, fleet, memory, now, shadow, newId, breathe });
+    return await decide({ event, ruleset, fleet, memory, now, shadow, ownInstance, newId, breathe });
   } catch (thrown) {
     const decision: Decision = {
       id: newId('dec'),

@@ -1,13 +1,14 @@
 import { asFailure, Failure, type FailureCode } from '../base/failure.ts';
 import type { IdKind } from '../base/id.ts';
-import type { CloudReads, LaunchRequest } from '../cloud/cloud.ts';
+import type { CloudReads, FleetRequest, LaunchRequest } from '../cloud/cloud.ts';
 import { type SwapWish, swapRequestEvent } from '../engine/by-hand.ts';
 import { decide } from '../engine/decide.ts';
 import type { Decision } from '../engine/decision.ts';
 import type { Reason } from '../engine/reason.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
-import { launchRequest } from './asg/launch-spec.ts';
-import { type PlanWorld, readAndPlan, type SwapOrder } from './asg/plan-step.ts';
+import { nextAttempt } from './asg/launch-attempts.ts';
+import { requestOf } from './asg/launch-spec.ts';
+import { type PlanWorld, readAndPlan, type SwapTask } from './asg/plan-step.ts';
 import type { SwapPlan } from './asg/swap-plan.ts';
 import { type FleetForEventsDeps, fleetFor } from './fleet-for-events.ts';
 
@@ -19,7 +20,7 @@ export interface DryRun {
   /** Why nothing would be done; null when it would. */
   readonly refusal: { readonly reason: Reason | FailureCode; readonly detail: string } | null;
   /** The launch that would be tried first; a run has an id of its own, so token and tags would be others. */
-  readonly requests: readonly LaunchRequest[];
+  readonly requests: readonly (LaunchRequest | FleetRequest)[];
 }
 
 export interface DryRunDeps extends FleetForEventsDeps {
@@ -39,9 +40,9 @@ export async function dryRun(wish: SwapWish, deps: DryRunDeps): Promise<DryRun> 
   const decision = await decisionOn(wish, deps);
   const { outcome, reason, detail } = decision;
   const withheld = outcome === 'dispatched' ? null : { reason, detail };
-  const order = orderOf(decision);
-  if (order === null) return { decision, plan: null, refusal: withheld, requests: [] };
-  const { plan, refusal, requests } = await planOf(order, deps);
+  const task = taskOf(decision);
+  if (task === null) return { decision, plan: null, refusal: withheld, requests: [] };
+  const { plan, refusal, requests } = await planOf(task, deps);
   return { decision, plan, refusal: withheld ?? refusal, requests };
 }
 
@@ -57,21 +58,21 @@ async function decisionOn(wish: SwapWish, deps: DryRunDeps): Promise<Decision> {
 }
 
 /** What a run of the decision would do, also where it is only watched; null when nothing. */
-function orderOf({ subject, actions }: Decision): SwapOrder | null {
+function taskOf({ subject, actions }: Decision): SwapTask | null {
   const { group, instance } = subject;
   const [action] = actions;
-  if (group === null || instance === null || action === undefined) return null;
+  if (group === null || instance === null || action?.kind !== 'swap') return null;
   return { group, instanceId: instance, spec: action.swap };
 }
 
-async function planOf(order: SwapOrder, deps: DryRunDeps): Promise<Omit<DryRun, 'decision'>> {
+async function planOf(task: SwapTask, deps: DryRunDeps): Promise<Omit<DryRun, 'decision'>> {
   const { cloud, world, clock, newId } = deps;
   try {
-    const planned = await readAndPlan(cloud, order, { ...world, clock });
+    const planned = await readAndPlan(cloud, task, { ...world, clock });
     if (planned.kind === 'refused') return { plan: planned.shown, refusal: planned.refusal, requests: [] };
-    const run = { id: newId('run'), group: order.group };
-    const first = planned.plan.order.slice(0, 1);
-    const requests = first.map((market) => launchRequest(run, planned.plan, { market, number: 1 }));
+    const run = { id: newId('run'), group: task.group };
+    const first = nextAttempt(planned.plan, []);
+    const requests = first === null ? [] : [requestOf(run, planned.plan, [first])];
     return { plan: planned.plan.plan, refusal: null, requests };
   } catch (thrown) {
     const failure = asFailure(thrown);

@@ -16,10 +16,11 @@ export function fencedCloud(cloud: Cloud, holds: () => boolean): Cloud {
   };
   const writes: CloudWrites = {
     launch: fenced((request) => cloud.launch(request)),
+    launchFleet: fenced((request) => cloud.launchFleet(request)),
     terminate: fenced((where, id) => cloud.terminate(where, id)),
     attach: fenced((group, id) => cloud.attach(group, id)),
-    detach: fenced((group, id) => cloud.detach(group, id)),
-    terminateInGroup: fenced((group, id) => cloud.terminateInGroup(group, id)),
+    detach: fenced((group, id, capacity) => cloud.detach(group, id, capacity)),
+    terminateInGroup: fenced((group, id, capacity) => cloud.terminateInGroup(group, id, capacity)),
     suspend: fenced((group, processes) => cloud.suspend(group, processes)),
     resume: fenced((group, processes) => cloud.resume(group, processes)),
     resize: fenced((group, sizes) => cloud.resize(group, sizes)),
@@ -29,11 +30,12 @@ export function fencedCloud(cloud: Cloud, holds: () => boolean): Cloud {
   };
   return {
     groups: () => cloud.groups(),
+    groupsNamed: (where, names) => cloud.groupsNamed(where, names),
     groupInDetail: (group) => cloud.groupInDetail(group),
     instances: (where, ids) => cloud.instances(where, ids),
     instancesTagged: (key) => cloud.instancesTagged(key),
     launchSource: (group) => cloud.launchSource(group),
-    marketData: (where, zones) => cloud.marketData(where, zones),
+    marketData: (where, zones, platform) => cloud.marketData(where, zones, platform),
     targetHealth: (group, id) => cloud.targetHealth(group, id),
     ...writes,
   };

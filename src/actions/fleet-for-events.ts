@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
+import { INSTANCE_ID } from '../base/instance-id.ts';
 import type { Event } from '../engine/event.ts';
 import type { FleetView } from '../engine/fleet.ts';
-import { INSTANCE_ID } from '../engine/subject.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Fleet } from './fleet.ts';
 

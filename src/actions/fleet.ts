@@ -39,7 +39,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     const groups = await deps.cloud.groups();
     const machines = await readMachines(deps.cloud, groups);
     last = { readAt, groups, machines };
-    prices.refresh(groups);
+    prices.refresh(last);
     newest = viewOf(last, prices);
     return newest;
   };
@@ -80,10 +80,10 @@ export function groupView(
   };
 }
 
-/** Hourly price of a market in US dollars; null when unknown. */
-export type PriceOf = (market: Market) => number | null;
+/** What a machine costs in a market, US dollars an hour; null when unknown. */
+export type PriceOf = (machine: Market & Pick<Instance, 'platform'>) => number | null;
 
-/** The prices in one place's market data. */
+/** The prices in market data, which are those of one place and one platform. */
 export function pricesIn(data: MarketData): PriceOf {
   const prices = new Map<string, number | null>();
   for (const { type, zone, spotPrice, onDemandPrice } of data.offers) {
@@ -171,21 +171,21 @@ function placeKey(place: CloudPlace): string {
   return `${place.account}/${place.region}`;
 }
 
-/** Prices by place, read in the background: a decision never waits for them, it just lacks the fact until then. */
+/** Prices by place and platform, read in the background: a decision never waits for them, it just lacks the fact until then. */
 interface PriceBook {
   of(place: CloudPlace): PriceOf;
-  refresh(groups: readonly Group[]): void;
+  refresh(reading: Reading): void;
 }
 
 function createPriceBook(deps: FleetDeps, came: () => void): PriceBook {
   const books = new Map<string, { priceOf: PriceOf; askedAt: number }>();
   const nothingKnown: PriceOf = () => null;
-  const ask = async (place: CloudPlace, zones: readonly string[]): Promise<void> => {
-    const key = placeKey(place);
+  const ask = async ({ place, platform, zones }: Shelf): Promise<void> => {
+    const key = bookKey(place, platform);
     const before = books.get(key)?.priceOf ?? nothingKnown;
     books.set(key, { priceOf: before, askedAt: deps.clock.now() });
     try {
-      const priceOf = pricesIn(await deps.cloud.marketData(place, zones));
+      const priceOf = pricesIn(await deps.cloud.marketData(place, zones, platform));
       books.set(key, { priceOf, askedAt: deps.clock.now() });
       came();
     } catch (thrown) {
@@ -193,15 +193,37 @@ function createPriceBook(deps: FleetDeps, came: () => void): PriceBook {
     }
   };
   return {
-    of: (place) => books.get(placeKey(place))?.priceOf ?? nothingKnown,
-    refresh(groups) {
-      for (const [key, inPlace] of Map.groupBy(groups, (group) => placeKey(group.group))) {
-        const [first] = inPlace;
-        const askedAt = books.get(key)?.askedAt ?? Number.NEGATIVE_INFINITY;
-        if (first === undefined || deps.clock.now() - askedAt < PRICES_MAX_AGE_MS) continue;
-        const zones = new Set(inPlace.flatMap((group) => group.members.map((member) => member.zone)));
-        void ask(first.group, [...zones].sort());
+    of: (place) => (machine) => books.get(bookKey(place, machine.platform))?.priceOf(machine) ?? null,
+    refresh(reading) {
+      for (const shelf of shelvesOf(reading)) {
+        const askedAt = books.get(bookKey(shelf.place, shelf.platform))?.askedAt ?? Number.NEGATIVE_INFINITY;
+        if (deps.clock.now() - askedAt >= PRICES_MAX_AGE_MS) void ask(shelf);
       }
     },
   };
+}
+
+/** Machines whose prices are read together. */
+interface Shelf {
+  readonly place: CloudPlace;
+  readonly platform: string;
+  readonly zones: readonly string[];
+}
+
+function shelvesOf({ groups, machines }: Reading): readonly Shelf[] {
+  const members = groups.flatMap(({ group: place, members }) =>
+    members.flatMap(({ instanceId, zone }) => {
+      const platform = machines.get(instanceId)?.platform;
+      return platform === undefined ? [] : [{ place, platform, zone }];
+    }),
+  );
+  const shelves = Map.groupBy(members, ({ place, platform }) => bookKey(place, platform));
+  return [...shelves.values()].flatMap((on) => {
+    const zones = [...new Set(on.map(({ zone }) => zone))].sort();
+    return on.slice(0, 1).map(({ place, platform }) => ({ place, platform, zones }));
+  });
+}
+
+function bookKey(place: CloudPlace, platform: string): string {
+  return `${placeKey(place)}/${platform}`;
 }

@@ -14,6 +14,7 @@ import type { Ruleset } from '../engine/ruleset.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Fleet } from './fleet.ts';
+import type { LiveMemory } from './live-memory.ts';
 import type { QueryStore } from './store.ts';
 import type { UnavailableMarkets } from './unavailable-markets.ts';
 
@@ -33,6 +34,7 @@ export interface HousekeeperDeps {
   readonly fleet: Fleet;
   readonly ruleset: { current(): Ruleset };
   readonly markets: UnavailableMarkets;
+  readonly memory: Pick<LiveMemory, 'rests'>;
   readonly retentionMs: number;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -67,6 +69,7 @@ async function keepHouse(deps: HousekeeperDeps, signal: AbortSignal): Promise<vo
     await chore(deps, 'groups could not be read for the metrics', () => showGroups(deps));
     deps.metrics.marketsUnavailable.set(deps.markets.count());
     const now = deps.clock.now();
+    deps.metrics.groupsOnHold.set(deps.memory.rests(now).length);
     if (now - prunedAt >= PRUNE_MS) {
       prunedAt = now;
       await chore(deps, 'old records could not be deleted', () => prune(deps, now - deps.retentionMs));
@@ -103,14 +106,26 @@ async function prune(deps: HousekeeperDeps, before: number): Promise<void> {
   if (rows > 0) deps.log.info({ rows }, 'old records were deleted');
 }
 
-/** Sets the gauges of the inbox. */
-export async function showInbox({
-  store,
-  metrics,
-  clock,
-}: Pick<HousekeeperDeps, 'metrics' | 'clock'> & {
+interface InboxGauges extends Pick<HousekeeperDeps, 'metrics' | 'clock'> {
   readonly store: Pick<QueryStore, 'inboxState'>;
-}): Promise<void> {
+}
+
+/**
+ * The metrics as they are scraped: the gauges of the inbox, whose depth changes by the millisecond, are set for each
+ * reading. A store that does not answer leaves them as they were: the other metrics must not go with it.
+ */
+export function scrapedRegistry(deps: InboxGauges): Pick<Metrics['registry'], 'contentType' | 'metrics'> {
+  const { registry } = deps.metrics;
+  return {
+    contentType: registry.contentType,
+    async metrics() {
+      await showInbox(deps).catch(() => undefined);
+      return registry.metrics();
+    },
+  };
+}
+
+async function showInbox({ store, metrics, clock }: InboxGauges): Promise<void> {
   const { depth, oldestReceivedAt } = await store.inboxState();
   metrics.inboxDepth.set(depth);
   metrics.inboxOldestEventAge.set(oldestReceivedAt === null ? 0 : (clock.now() - oldestReceivedAt) / 1000);

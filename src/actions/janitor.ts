@@ -24,6 +24,8 @@ const SLOW_MS = 120_000;
 const CASES_PER_SWEEP = 20;
 /** Longer than the work on one case; after it no write goes out. */
 const LEASE_MS = 60_000;
+/** A request may wait for its turn, and be on its way: none is begun so near to the end. */
+const MARGIN_MS = 15_000;
 const HOLDER = 'janitor';
 
 /** Finishes what runs have left behind, and what runs have left of which nobody knows any more. */
@@ -172,7 +174,7 @@ async function underLock<T>(
   const lock = await deps.store.lockGroup(group, HOLDER, now, LEASE_MS);
   if (lock === null) return null;
   try {
-    return await work(fencedCloud(deps.cloud, () => deps.clock.now() < now + LEASE_MS));
+    return await work(fencedCloud(deps.cloud, () => deps.clock.now() < now + LEASE_MS - MARGIN_MS));
   } finally {
     await deps.store.unlockGroup(lock);
   }

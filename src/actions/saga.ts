@@ -5,7 +5,7 @@ import type { Cloud } from '../cloud/cloud.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Action, ActionWorld, Step, StepContext, StepOutcome, UndoOutcome } from './action.ts';
 import { type Journal, openedSteps } from './journal.ts';
-import { type Backoff, backoffMs, POLL_BACKOFF, STEP_BACKOFF } from './retry.ts';
+import { backoffMs, STEP_BACKOFF, untilNextLook } from './retry.ts';
 import type { RunError, RunInput, StepRecord } from './run.ts';
 
 /** Longest time for a step that does not say, retries included. */
@@ -15,6 +15,8 @@ const UNDO_DEADLINE_MS = 1_800_000;
 
 export interface SagaDeps {
   readonly cloud: Cloud;
+  /** The same cloud, for looking again at what takes its time: those looks are shared with others who wait. */
+  readonly waiting: Cloud;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -63,14 +65,37 @@ interface Part {
 /** Null when the action succeeded. */
 async function performAction(part: Part): Promise<RunInput | null> {
   let error = part.journal.errorOf(part.index);
-  for (const [position, step] of part.action.steps.entries()) {
-    if (!isDue(part, step, error)) continue;
+  const plansAgain = isUntouched(part);
+  for (let position = 0; ; position++) {
+    // Asked for anew each time: what the first step writes down may choose the order of the others.
+    const step = stepsOf(part)[position];
+    if (step === undefined) break;
+    if (!isDue(part, step, error) && !(plansAgain && position === 0)) continue;
     const failed = await performStep(part, step);
     error ??= failed;
     // The first step only looks and plans: when it fails or says no, there is nothing to undo.
     if (failed !== null && position === 0) break;
   }
   return error === null ? null : giveUp(part, error);
+}
+
+/**
+ * Whether a process before this one has planned and then touched nothing, since every step writes something down before it
+ * does: what it saw may be long past, so it is planned anew, and the policies are asked again. An action of one step has no
+ * plan but only the deed.
+ */
+function isUntouched(part: Part): boolean {
+  if (stepsOf(part).length === 1) return false;
+  const [first, ...others] = openedSteps(part.journal.run, part.index);
+  const untouched = others.every(
+    ({ state, detail }) => state === 'running' && Object.keys(detail).length === 0,
+  );
+  return first?.state === 'done' && untouched;
+}
+
+/** The steps of the action in the order that this run takes. */
+function stepsOf({ journal, action, index }: Part): readonly Step[] {
+  return action.orderOf(openedSteps(journal.run, index)[0]?.detail ?? {});
 }
 
 /** Whether the step is still to be performed: after a failure only those that always run, and only going forward. */
@@ -81,15 +106,20 @@ function isDue(part: Part, step: Step, error: RunError | null): boolean {
 }
 
 async function giveUp(part: Part, error: RunError): Promise<RunInput> {
-  const changed = openedSteps(part.journal.run, part.index).length > 1;
-  const clean = !isPastNoReturn(part) && (!changed || (await undoAction(part)));
+  const [, ...deeds] = openedSteps(part.journal.run, part.index);
+  const undoes = deeds.some(({ name }) => stepNamed(part, name)?.undo !== undefined);
+  const clean = !isPastNoReturn(part) && (!undoes || (await undoAction(part)));
   const at = part.deps.clock.now();
   if (clean && error.reason === 'cancelled') return { kind: 'cancelled', at, error };
-  return { kind: clean && changed ? 'rolled_back' : 'failed', at, error };
+  return { kind: clean && undoes ? 'rolled_back' : 'failed', at, error };
+}
+
+function stepNamed(part: Part, name: string): Step | undefined {
+  return stepsOf(part).find((step) => step.name === name);
 }
 
 function isPastNoReturn(part: Part): boolean {
-  return part.action.steps.some(
+  return stepsOf(part).some(
     (step) => step.pointOfNoReturn === true && part.journal.find(part.index, step.name)?.state === 'done',
   );
 }
@@ -104,7 +134,7 @@ async function performStep(part: Part, step: Step): Promise<RunError | null> {
   const deadline = since + (step.deadlineMs?.(context) ?? STEP_DEADLINE_MS);
   const attempts = { failed: 0, waited: 0 };
   for (;;) {
-    const outcome = await attempt(() => step.perform(context), deps.signal);
+    const outcome = await attempt(() => step.perform(looking(context, deps, attempts)), deps.signal);
     record = journal.find(part.index, step.name) ?? record;
     if (!isAgain(outcome)) return settle(part, record, outcome);
     if (deps.clock.now() >= deadline) return settleLate(part, record, { step, outcome });
@@ -195,9 +225,10 @@ async function pause(
   attempts: { failed: number; waited: number },
 ): Promise<void> {
   const waiting = outcome.kind === 'wait';
-  const backoff: Backoff = waiting ? POLL_BACKOFF : STEP_BACKOFF;
-  const count = waiting ? ++attempts.waited : ++attempts.failed;
-  const slept = await sleep(deps.clock, backoffMs(backoff, count, deps.random), deps.signal);
+  const ms = waiting
+    ? untilNextLook(deps.clock.now(), ++attempts.waited)
+    : backoffMs(STEP_BACKOFF, ++attempts.failed, deps.random);
+  const slept = await sleep(deps.clock, ms, deps.signal);
   if (!slept) throw STOPPED;
 }
 
@@ -205,7 +236,7 @@ async function pause(
 async function undoAction(part: Part): Promise<boolean> {
   let clean = true;
   for (const record of openedSteps(part.journal.run, part.index).reverse()) {
-    const step = part.action.steps.find((candidate) => candidate.name === record.name);
+    const step = stepNamed(part, record.name);
     if (step?.undo === undefined || record.state === 'undone' || record.state === 'skipped') continue;
     clean = (await undoStep(part, step, record)) && clean;
   }
@@ -221,7 +252,7 @@ async function undoStep(part: Part, step: Step, begun: StepRecord): Promise<bool
   const deadline = deps.clock.now() + UNDO_DEADLINE_MS;
   const attempts = { failed: 0, waited: 0 };
   for (;;) {
-    const outcome = await attempt(() => undo(context), deps.signal);
+    const outcome = await attempt(() => undo(looking(context, deps, attempts)), deps.signal);
     const record = journal.find(part.index, step.name) ?? begun;
     if (outcome.kind === 'undone' || outcome.kind === 'done') {
       await end(part, { ...record, state: 'undone', finishedAt: deps.clock.now() });
@@ -254,6 +285,11 @@ async function undoFailed(
       ? error
       : { ...record.error, message: `${record.error.message}; then ${error.reason}: ${error.message}` };
   await end(part, { ...record, state: 'undo_failed', finishedAt: part.deps.clock.now(), error: told });
+}
+
+/** A step that has to wait looks again in company; its first look, on which it may act, is in a hurry. */
+function looking(context: StepContext, deps: SagaDeps, { waited }: { readonly waited: number }): StepContext {
+  return waited === 0 ? context : { ...context, cloud: deps.waiting };
 }
 
 function contextOf(part: Part, step: Step): StepContext {

@@ -116,8 +116,17 @@ export interface HistoryStore {
   pauses(): Promise<readonly Pause[]>;
   /** Pauses one group, or every group where `group` is null. */
   pause(pause: Pause): Promise<void>;
-  /** False when it was not paused. */
-  resume(group: string | null): Promise<boolean>;
+  /**
+   * Ends the pause of one group, or that of every group; of one group, also forgets the swaps that failed by `at`. False
+   * when it was not paused.
+   */
+  resume(group: string | null, at: number): Promise<boolean>;
+  /**
+   * Runs of a chain with a swap that failed or were rolled back, of each group those since such a run of it last succeeded
+   * and since it was last resumed; in the order in which they ended. Runs that were refused in their first step are left
+   * out: there may be very many.
+   */
+  failedSwaps(): Promise<readonly Run[]>;
 }
 
 export interface SwapRecord {

@@ -13,6 +13,8 @@ const LONGEST_MS = 3_600_000;
 export interface UnavailableMarkets {
   /** Until when the market is avoided, ms since the epoch; null when it is not. */
   until(market: string): number | null;
+  /** How fresh a shortage is: 1 while the market is avoided and when that ends, falling to 0 within the hour after. */
+  shortage(market: string): number;
   failed(market: string): void;
   served(market: string): void;
   /** How many are avoided now. */
@@ -26,6 +28,11 @@ export function createUnavailableMarkets(clock: Clock): UnavailableMarkets {
     until(market) {
       const entry = entries.get(market);
       return entry !== undefined && avoided(entry) ? entry.until : null;
+    },
+    shortage(market) {
+      const entry = entries.get(market);
+      if (entry === undefined) return 0;
+      return Math.min(1, Math.max(0, 1 - (clock.now() - entry.until) / LONGEST_MS));
     },
     failed(market) {
       const before = entries.get(market);

@@ -7,13 +7,16 @@ import type { ActionKind } from '../engine/rule.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Action, ActionWorld } from './action.ts';
+import { groupOrNull } from './asg/membership.ts';
 import { cancellable } from './cancel.ts';
 import { fencedCloud } from './fenced-cloud.ts';
 import { type Journal, openJournal } from './journal.ts';
 import type { LiveMemory } from './live-memory.ts';
+import { swapResult } from './rest.ts';
 import { backoffMs, RUN_BACKOFF } from './retry.ts';
 import { isOver, type Run, type RunInput, type StepRecord, transition } from './run.ts';
 import { performActions, type SagaEnd } from './saga.ts';
+import { type SharedReads, sharedReads } from './shared-reads.ts';
 import type { Claim, RunStore } from './store.ts';
 import { createWaker } from './waker.ts';
 
@@ -21,6 +24,8 @@ import { createWaker } from './waker.ts';
 const LEASE_MS = 60_000;
 /** Three chances to renew before the lease ends. */
 const RENEW_MS = LEASE_MS / 3;
+/** No request is begun so near to the end of the lease: it may wait for its turn (cloud/aws/pace.ts), and be on its way. */
+const MARGIN_MS = 15_000;
 /** Due runs are looked for so often even when nobody rings. */
 const IDLE_MS = 1_000;
 
@@ -50,7 +55,13 @@ export interface WorkerDeps {
   progressed?(run: Run, step: StepRecord | null): void;
 }
 
+/** The looks of all the runs of one worker are shared. */
+interface Sharing extends WorkerDeps {
+  readonly reads: SharedReads;
+}
+
 export function createWorker(deps: WorkerDeps): Worker {
+  const sharing: Sharing = { ...deps, reads: sharedReads(deps.cloud, deps.clock) };
   const stopping = new AbortController();
   const waker = createWaker(deps.clock, stopping.signal);
   const inHand = new Set<Promise<void>>();
@@ -58,7 +69,7 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   const takeUp = (claim: Claim, leaseUntil: number): void => {
     const lease = keepLease(deps, { claim, until: leaseUntil }, stopping.signal);
-    const work = perform(deps, claim, lease).finally(() => {
+    const work = perform(sharing, claim, lease).finally(() => {
       inHand.delete(work);
       waker.wake();
     });
@@ -95,7 +106,7 @@ async function claimNext(deps: WorkerDeps, now: number): Promise<Claim | null> {
 }
 
 /** Performs one claimed run as far as it goes. Never throws: whatever happens, the run is written down or left to recovery. */
-async function perform(deps: WorkerDeps, claim: Claim, lease: Lease): Promise<void> {
+async function perform(deps: Sharing, claim: Claim, lease: Lease): Promise<void> {
   const kind = claim.run.actions[0]?.kind ?? 'swap';
   deps.metrics.runsInFlight.inc({ action: kind });
   const journal = openJournal(claim, deps.store, deps.clock);
@@ -111,11 +122,11 @@ async function perform(deps: WorkerDeps, claim: Claim, lease: Lease): Promise<vo
   } finally {
     lease.end();
     deps.metrics.runsInFlight.dec({ action: kind });
-    if (isOver(journal.run.state)) deps.memory.runEnded(journal.run);
+    if (isOver(journal.run.state)) remember(deps, journal.run);
   }
 }
 
-async function carryOut(deps: WorkerDeps, journal: Journal, lease: Lease): Promise<SagaEnd> {
+async function carryOut(deps: Sharing, journal: Journal, lease: Lease): Promise<SagaEnd> {
   const cloud = fencedCloud(deps.cloud, lease.holds);
   try {
     if (journal.run.state === 'recovering') await lookFirst(deps, journal);
@@ -124,7 +135,8 @@ async function carryOut(deps: WorkerDeps, journal: Journal, lease: Lease): Promi
       journal.run.actions.map(({ kind }) => cancellable(deps.actions[kind], deps.store)),
       {
         ...deps,
-        cloud,
+        cloud: { ...cloud, ...deps.reads.now },
+        waiting: { ...cloud, ...deps.reads.waiting },
         signal: lease.signal,
         stepEnded: (action, step) => stepEnded(deps, journal.run, { action, step }),
       },
@@ -139,14 +151,9 @@ async function carryOut(deps: WorkerDeps, journal: Journal, lease: Lease): Promi
 }
 
 /** A recovered run acts only after its group has been seen: no cloud, no going on. */
-async function lookFirst(deps: WorkerDeps, journal: Journal): Promise<void> {
-  try {
-    await deps.cloud.groupInDetail(journal.run.group);
-  } catch (thrown) {
-    // A group that is gone is a look, too; the steps find out what is left to give back.
-    const failure = asFailure(thrown);
-    if (failure.code !== 'not_found') throw failure;
-  }
+async function lookFirst(deps: Sharing, journal: Journal): Promise<void> {
+  // A group that is gone is a look, too; the steps find out what is left to give back.
+  await groupOrNull(deps.reads.now, journal.run.group);
   await journal.writeRun(moved(journal.run, { kind: 'looked' }));
 }
 
@@ -168,6 +175,18 @@ async function conclude(deps: WorkerDeps, journal: Journal, end: SagaEnd): Promi
   }
   deps.log.info({ ...fields, error: run.error }, 'a run ended');
   for (const action of run.actions) deps.metrics.runs.inc({ action: action.kind, outcome: run.state });
+}
+
+/** Whoever operates the group must learn that nothing more will be tried for a while. */
+function remember({ memory, clock, log }: WorkerDeps, run: Run): void {
+  memory.runEnded(run);
+  const rest = memory.rest(groupKey(run.group));
+  if (rest === null || rest.until <= clock.now() || swapResult(run) !== 'failed') return;
+  const until = new Date(rest.until).toISOString();
+  log.warn(
+    { group: groupKey(run.group), failures: rest.failures, until },
+    'a group rests after failed swaps',
+  );
 }
 
 function moved(run: Run, input: RunInput): Run {
@@ -214,7 +233,7 @@ function keepLease(
   void keep();
   return {
     signal: AbortSignal.any([lost.signal, stopping]),
-    holds: () => !lost.signal.aborted && deps.clock.now() < until,
+    holds: () => !lost.signal.aborted && deps.clock.now() < until - MARGIN_MS,
     end: () => ended.abort(),
   };
 }

@@ -1,10 +1,14 @@
+import type { Recommendations } from '../actions/asg/recommendations.ts';
 import type { Cancelled } from '../actions/cancel.ts';
 import type { DryRun } from '../actions/dry-run.ts';
 import type { Fleet } from '../actions/fleet.ts';
+import type { GroupRest } from '../actions/live-memory.ts';
+import type { Pausing } from '../actions/pausing.ts';
 import type { Run } from '../actions/run.ts';
-import type { Cooldown, HistoryStore, QueryStore } from '../actions/store.ts';
+import type { Cooldown, QueryStore } from '../actions/store.ts';
 import type { SwapRequests } from '../actions/swap-requests.ts';
 import type { Clock } from '../base/clock.ts';
+import type { GroupName } from '../base/group-name.ts';
 import type { SwapWish } from '../engine/by-hand.ts';
 import type { Memory } from '../engine/memory.ts';
 import type { PolicySpec } from '../engine/policy.ts';
@@ -23,12 +27,18 @@ export interface ApiDeps {
   liveRunCount(): number;
   /** Cooldowns of rules that end after `now`. */
   cooldowns(now: number): Promise<readonly Cooldown[]>;
-  /** The switch. A change is in force, everywhere that asks, before its promise resolves. */
-  readonly pausing: Pick<HistoryStore, 'pauses' | 'pause' | 'resume'>;
+  readonly pausing: Pausing;
+  /** Groups that rest at `now` after failed swaps. */
+  rests(now: number): readonly GroupRest[];
   readonly swaps: Pick<SwapRequests, 'ask'> & { dryRun(wish: SwapWish): Promise<DryRun> };
   /** Calls a run off; what is answered holds from then on. */
   cancel(runId: string): Promise<Cancelled>;
   readonly fleet: Pick<Fleet, 'current' | 'atMost'>;
+  /** What may stand in for a type in zones of a group's region; null when the type is not offered there. */
+  recommendations(
+    where: GroupName,
+    question: { readonly baseType: string; readonly zones: readonly string[] },
+  ): Promise<Recommendations | null>;
   readonly ruleset: { current(): RulesetView };
   readonly memory: Memory;
   readonly metrics: { readonly registry: { readonly contentType: string; metrics(): Promise<string> } };
@@ -44,6 +54,8 @@ export interface About {
   /** ms since the epoch. */
   readonly startedAt: number;
   readonly cloud: 'aws' | 'simulated';
+  /** Id of the instance that it runs on; null when unknown. */
+  readonly ownInstance: string | null;
   /** The setting `shadow`: decide and record, but do nothing. */
   readonly shadow: boolean;
 }

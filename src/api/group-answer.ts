@@ -7,12 +7,12 @@ import type { Event } from '../engine/event.ts';
 import type { FactContext } from '../engine/fact.ts';
 import { FACTS, readFact } from '../engine/facts.ts';
 import type { GroupView, InstanceView } from '../engine/fleet.ts';
-import type { Memory } from '../engine/memory.ts';
+import type { Memory, Rest } from '../engine/memory.ts';
 import { effectivePolicy } from '../engine/policies.ts';
 import type { PolicySpec } from '../engine/policy.ts';
 import type { Scalar } from '../engine/rule.ts';
 import { presentCooldowns } from './cooldowns.ts';
-import { comingTime, summaryOfRun, timeOf } from './present.ts';
+import { comingTime, presentRest, summaryOfRun, timeOf } from './present.ts';
 
 /** What the answer about a group is made from. */
 export interface GroupInput {
@@ -25,6 +25,8 @@ export interface GroupInput {
   readonly cooldowns: readonly Cooldown[];
   /** Runs that are not over, of any group. */
   readonly liveRuns: readonly Run[];
+  /** Id of the instance that the daemon runs on; null when unknown. */
+  readonly ownInstance: string | null;
   readonly now: number;
 }
 
@@ -44,12 +46,18 @@ export function presentGroup(input: GroupInput): object {
     tags: view.tags,
     readAt: timeOf(readAt),
     pausedBecause: memory.pausedBecause(key),
+    rest: presentedRest(memory.rest(key), now),
     policies: policy?.names ?? [],
-    instances: view.instances.map(presentInstance),
+    instances: view.instances.map((instance) => presentInstance(instance, input.ownInstance)),
     markets: presentMarkets(input),
     cooldowns: presentCooldowns(input, policy),
     runs: input.liveRuns.filter((run) => groupKey(run.group) === key).map(summaryOfRun),
   };
+}
+
+/** Null also for a rest that is over, even where its failures still count. */
+function presentedRest(rest: Rest | null, now: number): object | null {
+  return rest === null || rest.until <= now ? null : presentRest(rest);
 }
 
 /** Stands where facts ask for an event: none of the facts of scope `group` reads it. */
@@ -76,12 +84,13 @@ function groupFacts(context: FactContext): Record<string, Scalar | null> {
   return Object.fromEntries(GROUP_FACTS.map((name) => [name.slice(PREFIX.length), readFact(name, context)]));
 }
 
-function presentInstance(instance: InstanceView): object {
+function presentInstance(instance: InstanceView, ownInstance: string | null): object {
   const { protectedFromScaleIn, launchedAt, ...rest } = instance;
   return {
     ...rest,
     market: marketName(instance),
     protected: protectedFromScaleIn,
+    own: instance.id === ownInstance,
     launchedAt: timeOf(launchedAt),
   };
 }

@@ -10,7 +10,10 @@ import { get } from './http.ts';
 import { pageOf } from './page.ts';
 import { GROUP, GROUPS } from './parameters.ts';
 
-type GroupDeps = Pick<ApiDeps, 'fleet' | 'ruleset' | 'memory' | 'cooldowns' | 'liveRuns' | 'clock' | 'log'>;
+type GroupDeps = Pick<
+  ApiDeps,
+  'about' | 'fleet' | 'ruleset' | 'memory' | 'cooldowns' | 'liveRuns' | 'clock' | 'log'
+>;
 
 /** A person who has just changed a group looks again within seconds; one reading serves all who ask meanwhile. */
 const GROUPS_MAX_AGE_MS = 5_000;
@@ -45,9 +48,12 @@ async function newest({ fleet, log }: GroupDeps): Promise<FleetView | null> {
 /** How to show a group of this fleet; what is shared by all groups is read once. */
 async function presenter(deps: GroupDeps, { readAt }: FleetView): Promise<(view: GroupView) => object> {
   const { policies } = deps.ruleset.current();
+  const { memory, about } = deps;
+  const { ownInstance } = about;
   const now = deps.clock.now();
   const [liveRuns, cooldowns] = await Promise.all([deps.liveRuns(), deps.cooldowns(now)]);
-  return (view) => presentGroup({ view, readAt, policies, memory: deps.memory, cooldowns, liveRuns, now });
+  const shared = { readAt, policies, memory, cooldowns, liveRuns, ownInstance, now };
+  return (view) => presentGroup({ ...shared, view });
 }
 
 function keyOf({ group }: GroupView): string {

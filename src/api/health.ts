@@ -3,7 +3,7 @@ import { type Answer, ok, refused } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 import { get } from './http.ts';
 import { NONE } from './parameters.ts';
-import { presentPause, timeOf, timeOrNull } from './present.ts';
+import { presentGroupRest, presentPause, timeOf, timeOrNull } from './present.ts';
 
 type HealthDeps = Omit<ApiDeps, 'cooldowns' | 'memory' | 'reload'>;
 
@@ -37,12 +37,13 @@ async function status(deps: HealthDeps): Promise<Answer> {
   ]);
   const { generation, hash, loadedAt, rules, policies } = deps.ruleset.current();
   const fleet = deps.fleet.current();
-  const { version, startedAt, cloud, shadow } = deps.about;
+  const { version, startedAt, cloud, ownInstance, shadow } = deps.about;
   return ok({
     version,
     startedAt: timeOf(startedAt),
     now: timeOf(deps.clock.now()),
     cloud,
+    ownInstance,
     shadow,
     ...readiness,
     ruleset: { generation, hash, loadedAt: timeOf(loadedAt), rules: rules.length, policies: policies.length },
@@ -54,5 +55,6 @@ async function status(deps: HealthDeps): Promise<Answer> {
     inbox: { depth: inbox.depth, oldestReceivedAt: timeOrNull(inbox.oldestReceivedAt) },
     runsInFlight: deps.liveRunCount(),
     pauses: pauses.map(presentPause),
+    rests: deps.rests(deps.clock.now()).map(presentGroupRest),
   });
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { RUN_STATES } from '../actions/run.ts';
 import { parseDuration } from '../base/duration.ts';
+import { INSTANCE_ID } from '../base/instance-id.ts';
 import { OUTCOMES } from '../engine/decision.ts';
 import { NOT_MATCHED_REASONS, OTHER_REASONS, REFUSAL_REASONS } from '../engine/reason.ts';
 import { SWAP_TARGETS } from '../engine/rule.ts';
-import { INSTANCE_ID } from '../engine/subject.ts';
 
 const DEFAULT_LIMIT = 50;
 /** As the store's `PageQuery` allows. */
@@ -76,6 +76,19 @@ export const DECISIONS = z.strictObject({
 
 /** Parameters of the list of runs. */
 export const RUNS = z.strictObject({ ...paging, group, rule, state: oneOf(RUN_STATES), since });
+
+/** Most zones of one question; no region has more. */
+const MOST_ZONES = 10;
+const zonesText = `must be 1 to ${MOST_ZONES} zones, parted by commas`;
+
+/** Parameters of the recommender's route, with Hollowtrees' names and default. */
+export const RECOMMENDER = z.strictObject({
+  baseInstanceType: text.default('m4.xlarge'),
+  availabilityZones: text
+    .transform((written) => written.split(',').map((zone) => zone.trim()))
+    .refine((zones) => zones.length <= MOST_ZONES && !zones.includes(''), zonesText)
+    .exactOptional(),
+});
 
 const reasonText = `must say why, in 1 to ${LONGEST_REASON} characters`;
 const why = z.string(reasonText).trim().min(1, reasonText).max(LONGEST_REASON, reasonText);

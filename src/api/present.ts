@@ -1,6 +1,8 @@
+import type { GroupRest } from '../actions/live-memory.ts';
 import type { Run, RunError, StepRecord } from '../actions/run.ts';
 import type { Pause } from '../actions/store.ts';
 import type { Decision } from '../engine/decision.ts';
+import type { Rest } from '../engine/memory.ts';
 
 /** The step that writes the plan of a swap down, in `detail.plan`. */
 const PLAN_STEP = 'plan';
@@ -94,6 +96,16 @@ function planOf(run: Run): unknown {
 /** A pause as the API shows it; `group` is a group key, or null for all groups. */
 export function presentPause(pause: Pause): object {
   return { group: pause.group, reason: pause.reason, at: timeOf(pause.at) };
+}
+
+/** A rest as the API shows it. */
+export function presentRest({ until, failures }: Rest): object {
+  return { until: timeOf(until), failures };
+}
+
+/** As `presentRest`, with the group's key. */
+export function presentGroupRest({ group, ...rest }: GroupRest): object {
+  return { group, ...presentRest(rest) };
 }
 
 /**

@@ -1,15 +1,18 @@
 import type { FastifyInstance } from 'fastify';
-import type { Pause } from '../actions/store.ts';
+import type { GroupRest } from '../actions/live-memory.ts';
 import { type Answer, ok } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 import { groupsUnread, withGroup } from './find-group.ts';
 import { post } from './http.ts';
 import { PAUSE, RESUME } from './parameters.ts';
-import { presentPause } from './present.ts';
+import { presentGroupRest, presentPause, presentRest } from './present.ts';
 
-type SwitchDeps = Pick<ApiDeps, 'pausing' | 'fleet' | 'clock' | 'log'>;
+type SwitchDeps = Pick<ApiDeps, 'pausing' | 'rests' | 'fleet' | 'clock' | 'log'>;
 
-/** The switch: nothing is done on a paused group, nor on any while everything is paused. Runs under way go on. */
+/**
+ * The switch: nothing is done on a paused group, nor on any while everything is paused. Runs under way go on. To resume a
+ * group also ends its rest after failed swaps.
+ */
 export function registerSwitch(scope: FastifyInstance, deps: SwitchDeps): void {
   post(scope, '/api/v1/pause', PAUSE, ({ group, reason, ...where }) => {
     if (group === undefined) return pause(deps, null, reason);
@@ -19,9 +22,14 @@ export function registerSwitch(scope: FastifyInstance, deps: SwitchDeps): void {
   });
   post(scope, '/api/v1/resume', RESUME, async ({ group, reason = null, ...where }) => {
     if (group === undefined) return resume(deps, null, reason);
-    // A paused group may have left the fleet, and must still be found.
-    const paused = (await deps.pausing.pauses()).flatMap((pause) => pause.group ?? []);
-    const known = new Map<string, unknown>([...paused.map((key) => [key, null] as const), ...watched(deps)]);
+    // A group that is held back may have left the fleet, and must still be found.
+    const heldBack = [...(await deps.pausing.pauses()), ...restsNow(deps)].flatMap(
+      (held) => held.group ?? [],
+    );
+    const known = new Map<string, unknown>([
+      ...heldBack.map((key) => [key, null] as const),
+      ...watched(deps),
+    ]);
     return withGroup(known, { name: group, ...where }, (_view, key) => resume(deps, key, reason));
   });
 }
@@ -30,24 +38,39 @@ function watched({ fleet }: SwitchDeps): Iterable<readonly [string, unknown]> {
   return fleet.current()?.groups ?? [];
 }
 
+function restsNow({ rests, clock }: SwitchDeps): readonly GroupRest[] {
+  return rests(clock.now());
+}
+
 async function pause(deps: SwitchDeps, group: string | null, reason: string): Promise<Answer> {
   await deps.pausing.pause({ group, reason, at: deps.clock.now() });
   deps.log.warn({ group, reason }, 'paused');
-  return state(deps, group, true);
-}
-
-async function resume(deps: SwitchDeps, group: string | null, reason: string | null): Promise<Answer> {
-  const changed = await deps.pausing.resume(group);
-  deps.log.warn({ group, reason, changed }, 'resumed');
-  return state(deps, group, changed);
+  return ok({ group, changed: true, pauses: await pausesOf(deps, group) });
 }
 
 /**
- * How things stand afterwards: a group that was resumed is still paused while everything is, and groups that were
- * paused one by one stay so when everything is resumed.
+ * Ends the pause and the rest of the group, or the pause of everything. The answer has what still holds back: a group that
+ * was resumed is still paused while everything is, and groups that were paused one by one, or rest, stay so when everything
+ * is resumed.
  */
-async function state({ pausing }: SwitchDeps, group: string | null, changed: boolean): Promise<Answer> {
-  const pauses = await pausing.pauses();
-  const concerns = (pause: Pause): boolean => group === null || pause.group === null || pause.group === group;
-  return ok({ group, changed, pauses: pauses.filter(concerns).map(presentPause) });
+async function resume(deps: SwitchDeps, group: string | null, reason: string | null): Promise<Answer> {
+  const lifted = restsNow(deps).find((rest) => rest.group === group) ?? null;
+  const changed = (await deps.pausing.resume(group)) || lifted !== null;
+  deps.log.warn({ group, reason, changed, failures: lifted?.failures ?? 0 }, 'resumed');
+  return ok({
+    group,
+    changed,
+    lifted: lifted === null ? null : presentRest(lifted),
+    pauses: await pausesOf(deps, group),
+    rests: restsNow(deps).filter(concerning(group)).map(presentGroupRest),
+  });
+}
+
+async function pausesOf({ pausing }: SwitchDeps, group: string | null): Promise<readonly object[]> {
+  return (await pausing.pauses()).filter(concerning(group)).map(presentPause);
+}
+
+/** Whether something holds the group back, or any group where none is named. */
+function concerning(group: string | null): (held: { readonly group: string | null }) => boolean {
+  return (held) => group === null || held.group === null || held.group === group;
 }

@@ -3,6 +3,9 @@ import { type Cell, renderFields, renderSection, renderTable } from './table.ts'
 
 const figure = z.number().nullable();
 
+/** How long a group is left alone after failed swaps. */
+export const REST = z.object({ until: z.string(), failures: z.number() });
+
 /** A group as the daemon answers it; only what is shown to people. */
 export const GROUP = z.object({
   key: z.string(),
@@ -25,6 +28,7 @@ export const GROUP = z.object({
   savingsRatio: figure,
   readAt: z.string(),
   pausedBecause: z.string().nullable(),
+  rest: REST.nullable(),
   policies: z.array(z.string()),
   instances: z.array(
     z.object({
@@ -33,6 +37,7 @@ export const GROUP = z.object({
       lifecycleState: z.string(),
       healthStatus: z.string(),
       protected: z.boolean(),
+      own: z.boolean(),
       launchedAt: z.string(),
       hourlyPrice: figure,
     }),
@@ -75,6 +80,7 @@ export function drawGroups(groups: readonly Group[], colors: boolean): string {
     'COST/H',
     'RUNS',
     'PAUSED',
+    'RESTS',
     'POLICIES',
   ];
   const rows = groups.map((group) => [
@@ -90,6 +96,7 @@ export function drawGroups(groups: readonly Group[], colors: boolean): string {
     dollars(group.hourlyCost),
     group.runs.length,
     group.pausedBecause === null ? 'no' : 'yes',
+    group.rest === null ? 'no' : 'yes',
     policiesText(group),
   ]);
   return renderTable(titles, rows, colors);
@@ -119,7 +126,7 @@ export function drawGroup(group: Group, colors: boolean): string {
         instance.market,
         instance.lifecycleState,
         instance.healthStatus,
-        instance.protected ? 'yes' : 'no',
+        protectionText(instance),
         instance.launchedAt,
         dollars(instance.hourlyPrice),
       ]),
@@ -151,6 +158,7 @@ function fieldsOf(group: Group): (readonly [string, Cell])[] {
     ['read at', group.readAt],
     ['policies', policiesText(group)],
     ['paused', group.pausedBecause ?? 'no'],
+    ['rests', group.rest === null ? 'no' : restText(group.rest)],
     ['size', `${group.desired} desired (${group.min} to ${group.max}), ${group.inServiceCount} serving`],
     [
       'on-demand',
@@ -161,6 +169,17 @@ function fieldsOf(group: Group): (readonly [string, Cell])[] {
     ['diversity', ratioText(group.diversityRatio)],
     ['cost', costText(group)],
   ];
+}
+
+/** Scale-in protection, and what is left alone in any case. */
+function protectionText({ own, protected: fromScaleIn }: Group['instances'][number]): string {
+  if (own) return 'Coppice runs on it';
+  return fromScaleIn ? 'yes' : 'no';
+}
+
+/** When a rest ends and why there is one, e.g. `until 2026-01-01T01:00:00.000Z: 3 swaps failed in a row`. */
+export function restText({ until, failures }: z.output<typeof REST>): string {
+  return `until ${until}: ${failures === 1 ? 'the last swap failed' : `${failures} swaps failed in a row`}`;
 }
 
 function policiesText({ policies }: Group): string {

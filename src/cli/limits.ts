@@ -15,6 +15,9 @@ export function describeLimits(policy: EffectivePolicy): readonly Row[] {
     ],
     ['  diversity.minMarkets', policy.minMarkets],
     ...describeTypes(policy.instanceTypes),
+    ['  weights.cost', plain(policy.weights.cost)],
+    ['  weights.stability', plain(policy.weights.stability)],
+    ['  weights.diversity', plain(policy.weights.diversity)],
     ['  cooldown', orNone(policy.cooldownMs)],
     ['  budgets', policy.budgets.map(describeBudget).join(', ') || 'unlimited'],
     ['  minHealthy', percent(policy.minHealthy)],
@@ -36,13 +39,16 @@ function describeTypes(types: EffectivePolicy['instanceTypes']): readonly Row[] 
 }
 
 function describeSwap(swap: EffectivePolicy['swap']): readonly Row[] {
-  const { runningMs, inServiceMs, releaseMs } = swap.waits;
+  const { runningMs, inServiceMs, healthyTargetMs, beforeReleaseMs, releaseMs } = swap.waits;
   return [
+    ['  swap.order', swap.order],
     ['  swap.headroom', swap.headroom],
     ['  swap.fallbackToOnDemand', swap.fallbackToOnDemand ?? 'for urgent swaps'],
     ['  swap.lifecycleHooks', swap.lifecycleHooks],
     ['  swap.waits.running', formatDuration(runningMs)],
     ['  swap.waits.inService', `${formatDuration(inServiceMs)} above the grace period`],
+    ['  swap.waits.healthyTarget', `${formatDuration(healthyTargetMs)} above the grace period`],
+    ['  swap.waits.beforeRelease', formatDuration(beforeReleaseMs)],
     ['  swap.waits.release', formatDuration(releaseMs)],
   ];
 }
@@ -63,7 +69,11 @@ function describeBudget({ swaps, perMs }: BudgetSpec): string {
 
 /** Without the last digits of floating point: 0.07 is 7%. */
 function percent(share: number): string {
-  return `${Number((share * 100).toFixed(6))}%`;
+  return `${plain(share * 100)}%`;
+}
+
+function plain(value: number): number {
+  return Number(value.toFixed(6));
 }
 
 function range({ from, to }: RelativeRange): string {

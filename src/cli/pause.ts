@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { REST, restText } from './group-view.ts';
 import type { Io } from './io.ts';
 import { print, type RemoteOptions, type RemotePorts, remoteCommand, withClient } from './remote-command.ts';
 
@@ -8,7 +9,11 @@ const SWITCHED = z.object({
   changed: z.boolean(),
   pauses: z.array(z.object({ group: z.string().nullable(), reason: z.string() })),
 });
-type Switched = z.output<typeof SWITCHED>;
+
+const RESUMED = SWITCHED.extend({
+  lifted: REST.nullable(),
+  rests: z.array(REST.extend({ group: z.string() })),
+});
 
 interface SwitchOptions extends RemoteOptions {
   readonly reason: string;
@@ -21,30 +26,45 @@ export function pauseCommand(io: Io, ports: RemotePorts = {}): Command {
   return switchCommand(io, ports, {
     name: 'pause',
     description: 'keeps Coppice from beginning anything on a group, or on all; runs under way go on',
+    schema: SWITCHED,
     draw: ({ group }) => `paused ${group ?? 'all groups'}\n`,
   });
 }
 
-/** `coppice resume [GROUP] --reason TEXT`: ends such a pause. */
+/** `coppice resume [GROUP] --reason TEXT`: ends such a pause, and the rest of a group after failed swaps. */
 export function resumeCommand(io: Io, ports: RemotePorts = {}): Command {
   return switchCommand(io, ports, {
     name: 'resume',
-    description: 'ends the pause of a group, or the pause of all',
-    draw: ({ group, changed, pauses }) => {
-      const what = group ?? 'all groups';
-      const still = pauses.map((pause) => `still paused: ${pause.group ?? 'all groups'} (${pause.reason})\n`);
-      return `${changed ? `resumed ${what}` : `${what} had no pause`}\n${still.join('')}`;
-    },
+    description: 'ends the pause of a group and its rest after failed swaps, or the pause of all',
+    schema: RESUMED,
+    draw: drawResumed,
   });
 }
 
-interface SwitchWords {
-  readonly name: 'pause' | 'resume';
-  readonly description: string;
-  readonly draw: (answer: Switched) => string;
+function drawResumed({ group, changed, lifted, pauses, rests }: z.output<typeof RESUMED>): string {
+  const nothing = group === null ? 'all groups had no pause' : `${group} was not paused and did not rest`;
+  return [
+    changed ? `resumed ${group ?? 'all groups'}` : nothing,
+    ...(lifted === null ? [] : [`it would have rested ${restText(lifted)}`]),
+    ...pauses.map((pause) => `still paused: ${pause.group ?? 'all groups'} (${pause.reason})`),
+    ...rests.map((rest) => `still resting: ${rest.group} ${restText(rest)}`),
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
-function switchCommand(io: Io, ports: RemotePorts, { name, description, draw }: SwitchWords): Command {
+interface SwitchWords<Schema extends z.ZodType> {
+  readonly name: 'pause' | 'resume';
+  readonly description: string;
+  readonly schema: Schema;
+  readonly draw: (answer: z.output<Schema>) => string;
+}
+
+function switchCommand<Schema extends z.ZodType>(
+  io: Io,
+  ports: RemotePorts,
+  { name, description, schema, draw }: SwitchWords<Schema>,
+): Command {
   return remoteCommand(name, io)
     .description(description)
     .argument('[group]', 'name, or account/region/name; all groups when left out')
@@ -55,7 +75,7 @@ function switchCommand(io: Io, ports: RemotePorts, { name, description, draw }: 
       withClient(io, ports, options, async (client) => {
         const { reason, region, account } = options;
         const answer = await client.post(`/api/v1/${name}`, { group, region, account, reason });
-        print(io, options, answer, { schema: SWITCHED, draw });
+        print(io, options, answer, { schema, draw });
       }),
     );
 }

@@ -18,8 +18,17 @@ const CANDIDATE = z.object({
   rejected: z.object({ code: z.string(), detail: z.string() }).nullable(),
 });
 
+/** Whose scores order the candidates; an older daemon had only its own. */
+const RANKING = z
+  .object({ by: z.string(), because: z.string().nullable() })
+  .default({ by: 'coppice', because: null });
+
 /** The plan of a swap: what may replace the old instance, best first. */
-export const PLAN = z.object({ candidates: z.array(CANDIDATE), chosen: z.string().nullable() });
+export const PLAN = z.object({
+  ranking: RANKING,
+  candidates: z.array(CANDIDATE),
+  chosen: z.string().nullable(),
+});
 
 /** A run as the daemon answers it; only what is shown to people. */
 export const RUN = z.object({

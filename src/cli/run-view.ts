@@ -1,5 +1,5 @@
 import type { Run } from './run-answer.ts';
-import { type Cell, renderFields, renderSection, renderTable } from './table.ts';
+import { type Cell, plain, renderFields, renderSection, renderTable } from './table.ts';
 
 /** One line a run. */
 export function drawRuns(runs: readonly Run[], colors: boolean): string {
@@ -54,7 +54,13 @@ export function drawCandidates(plan: Run['plan'], colors: boolean): string {
     ...scores.map((score) => scoreText(candidate.scores?.[score])),
     rejectionText(candidate.rejected),
   ]);
-  return renderTable(titles, rows, colors);
+  return `${renderTable(titles, rows, colors)}${rankingText(plan.ranking)}`;
+}
+
+/** Nothing where Coppice ranked by itself, as it does without a recommender. */
+function rankingText({ by, because }: NonNullable<Run['plan']>['ranking']): string {
+  if (because !== null) return `ranked by ${by}; ${plain(because)}\n`;
+  return by === 'coppice' ? '' : `ranked by the ${by}\n`;
 }
 
 function drawSteps(run: Run, colors: boolean): string {

@@ -57,6 +57,9 @@ function optionsOf(settings: Settings, version: string, io: Io): AppOptions {
     debounceMs: settings['reload.debounce'],
     shadow: settings.shadow,
     cloud: cloudOf(settings, io),
+    launchVia: settings['aws.launchVia'],
+    ownInstance: ownInstanceOf(settings, io),
+    recommenderUrl: settings['recommender.url'],
     statePath: settings['state.url'].replace(/^sqlite:/, ''),
     retentionMs: settings['state.retention'],
     dedupWindowMs: settings['inbox.dedupWindow'],
@@ -77,7 +80,33 @@ function cloudOf(settings: Settings, { env }: Io): AppOptions['cloud'] {
       'no AWS region: set aws.regions (--aws.regions eu-west-1) or AWS_REGION, or try --cloud simulated';
     throw new Failure('invalid_request', 'reject', message);
   }
-  return { kind: 'aws', regions, endpoint: settings['aws.endpoint'] };
+  const { 'aws.endpoint': endpoint, 'aws.spotAdvisor': spotAdvisor } = settings;
+  return { kind: 'aws', regions, endpoint, spotAdvisor };
+}
+
+/**
+ * The metadata service is asked only where the real AWS is acted on: an emulator has no instance that this could run on,
+ * and outside of EC2 asking takes two seconds.
+ *
+ * @internal exported for tests
+ */
+export function ownInstanceOf(
+  settings: Pick<Settings, 'cloud' | 'aws.endpoint' | 'aws.ownInstance'>,
+  { env }: Pick<Io, 'env'>,
+): NonNullable<AppOptions['ownInstance']> {
+  const setting = settings['aws.ownInstance'];
+  if (setting === 'none') return { kind: 'unknown', because: 'aws.ownInstance says none' };
+  if (setting !== 'auto') return { kind: 'known', id: setting };
+  if (settings.cloud === 'simulated') return { kind: 'unknown', because: 'the cloud is simulated' };
+  if ((settings['aws.endpoint'] ?? env['AWS_ENDPOINT_URL'] ?? '') !== '') {
+    return { kind: 'unknown', because: 'another address is set for every AWS service' };
+  }
+  const service = {
+    disabled: env['AWS_EC2_METADATA_DISABLED'],
+    endpoint: env['AWS_EC2_METADATA_SERVICE_ENDPOINT'],
+    mode: env['AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE'],
+  };
+  return { kind: 'ask', service };
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

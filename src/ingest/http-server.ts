@@ -1,5 +1,6 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Clock } from '../base/clock.ts';
+import { asFailure, Failure } from '../base/failure.ts';
 import { type AdmissionDeps, createDoor, type Door, type EventSource, type Receipt } from './admission.ts';
 import { readAlertmanager } from './alertmanager.ts';
 import { readCloudEvents } from './cloudevents-http.ts';
@@ -69,6 +70,19 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   void server.register(async (scope) => alertRoutes(scope, deps, door));
   void server.register(async (scope) => eventRoutes(scope, deps, door));
   return server;
+}
+
+/** Begins to listen; answers the port, which the system chose when 0 was asked for. Fails with `unavailable`. */
+export async function listen(
+  server: FastifyInstance,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<number> {
+  await server.listen({ host, port }).catch((thrown: unknown) => {
+    const { message } = asFailure(thrown);
+    throw new Failure('unavailable', 'reject', `cannot listen on ${host}:${port}: ${message}`, thrown);
+  });
+  const address = server.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
 }
 
 function alertRoutes(scope: FastifyInstance, { clock, newId }: HttpServerDeps, door: Door): void {

@@ -87,6 +87,10 @@ export class Metrics {
     'Cost of the members at current prices. Labeled by group and purchase option.',
     ['group', 'purchase_option'],
   );
+  readonly groupsOnHold = this.#gauge(
+    'groups_on_hold',
+    'Groups whose voluntary swaps rest because swaps of them failed.',
+  );
   readonly marketsUnavailable = this.#gauge(
     'markets_unavailable',
     'Markets remembered as having no capacity.',
@@ -98,7 +102,7 @@ export class Metrics {
   );
   readonly cloudRequestDuration = this.#histogram(
     'cloud_request_duration_seconds',
-    'Time of one request to the cloud, retries included. Labeled by operation.',
+    'Time of one request to the cloud, retries and waiting for its turn included. Labeled by operation.',
     [...FAST_SECONDS, 5, 10, 30],
     ['operation'],
   );

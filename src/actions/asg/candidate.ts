@@ -7,10 +7,12 @@ export const REJECTIONS = {
   burstable: 'burstable types do not replace others unless a policy allows it',
   policy_type: 'a policy denies the type or does not allow it',
   mixed_policy: 'the mixed instances policy of the group does not list the type',
+  not_recommended: 'the external recommender does not list it',
   same_market: 'it is the market that the old instance leaves',
   not_sold: 'the type is not sold this way',
   no_price: 'its price is unknown',
   too_expensive: 'its price is above the limit',
+  too_little_saved: 'it does not save as much as the swap is to save',
   market_share: 'it would hold more of the group than the policy allows',
   min_markets: 'the group would still be in fewer markets than the policy asks for',
   unavailable: 'it had no capacity a short while ago',
@@ -18,7 +20,7 @@ export const REJECTIONS = {
 
 export type Rejection = keyof typeof REJECTIONS;
 
-/** A market that was looked at: its scores, 0..1 each, or why it is out. */
+/** A market that was looked at: its scores, 0..1 each, or why it is out; the market that is left may have both. */
 export interface Candidate {
   readonly market: Market;
   /** US dollars an hour. */

@@ -8,6 +8,8 @@ type Rejected = Candidate['rejected'];
 interface Wanted {
   readonly original: InstanceType;
   readonly image: ImageFacts | null;
+  /** Network interfaces that the launch source asks for. */
+  readonly interfaces: number;
   readonly policy: EffectivePolicy;
 }
 
@@ -16,12 +18,13 @@ interface Wanted {
  * it can. The policy's globs are compiled once for all types.
  */
 export function compatibilityCheck(input: Wanted): (type: InstanceType) => Rejected {
-  const { original, image, policy } = input;
-  const policyMismatch = policyCheck(policy);
+  const { original, image, interfaces, policy } = input;
+  const policyMismatch = policyCheck(policy, original);
   return (type) =>
     architectureMismatch(original, type, { policy, image }) ??
     imageMismatch(image, type) ??
     hardwareMismatch(original, type) ??
+    interfacesMismatch(interfaces, type) ??
     sizeMismatch(original, type, policy) ??
     policyMismatch(type);
 }
@@ -51,14 +54,28 @@ function imageMismatch(image: ImageFacts | null, type: InstanceType): Rejected {
   if (image.virtualization !== null && !type.virtualization.includes(image.virtualization)) {
     return no('incompatible', `virtualization ${image.virtualization}`);
   }
-  return image.ena === false && type.ena === 'required'
-    ? no('incompatible', 'needs an image with ENA')
-    : null;
+  if (image.ena === false && type.ena === 'required') return no('incompatible', 'needs an image with ENA');
+  const { bootMode } = image;
+  const boots =
+    bootMode === null ||
+    bootMode === 'uefi-preferred' ||
+    type.bootModes.length === 0 ||
+    type.bootModes.includes(bootMode);
+  return boots ? null : no('incompatible', `boot mode ${bootMode}`);
 }
 
-/** What software may rely on: as many GPUs, a local disk at least as large, the same kind of host. */
+function interfacesMismatch(wanted: number, { networkInterfaces }: InstanceType): Rejected {
+  return networkInterfaces === null || wanted <= networkInterfaces
+    ? null
+    : no('incompatible', `${networkInterfaces} network interfaces, ${wanted} needed`);
+}
+
+/** What software may rely on: the same GPUs, a local disk at least as large, the same kind of host. */
 function hardwareMismatch(original: InstanceType, type: InstanceType): Rejected {
   if (type.gpus !== original.gpus) return no('incompatible', `${type.gpus} GPUs, not ${original.gpus}`);
+  const [models, wanted] = [type.gpuModels.join(', '), original.gpuModels.join(', ')];
+  if (models !== wanted && models !== '' && wanted !== '')
+    return no('incompatible', `GPU ${models}, not ${wanted}`);
   if (type.localDiskGb < original.localDiskGb) {
     return no('incompatible', `${type.localDiskGb} GB of local disk, ${original.localDiskGb} needed`);
   }
@@ -86,8 +103,10 @@ function outside(
     : no('size', `${size.value} ${unit}, ${low} to ${high} allowed`);
 }
 
-function policyCheck(policy: EffectivePolicy): (type: InstanceType) => Rejected {
-  const { allow, deny, burstable } = policy.instanceTypes;
+/** A burstable type may replace one that is burstable itself. */
+function policyCheck(policy: EffectivePolicy, original: InstanceType): (type: InstanceType) => Rejected {
+  const { allow, deny } = policy.instanceTypes;
+  const burstable = policy.instanceTypes.burstable || original.burstable;
   const denied = anyOf(deny);
   const allowed = allow.map((globs) => ({ globs, matches: anyOf(globs) }));
   return (type) => {

@@ -1,5 +1,5 @@
 import { asFailure } from '../../base/failure.ts';
-import type { Cloud, GroupDetail } from '../../cloud/cloud.ts';
+import type { Cloud, GroupState } from '../../cloud/cloud.ts';
 import { giveBackHold } from './give-back.ts';
 import { type AbandonedHold, type Remedy, remedyFor, replacedIn } from './orphans.ts';
 import { lowerTo } from './surplus.ts';
@@ -24,7 +24,7 @@ export async function finishHold(
 
 function apply(
   cloud: Cloud,
-  { group, mark }: { readonly group: GroupDetail; readonly mark: AbandonedHold['mark'] },
+  { group, mark }: { readonly group: GroupState; readonly mark: AbandonedHold['mark'] },
   remedy: Exclude<Remedy, { kind: 'wait' }>,
 ): Promise<unknown> {
   switch (remedy.kind) {
@@ -32,6 +32,10 @@ function apply(
       return cloud.detach(group.group, remedy.instanceId);
     case 'lower':
       return lowerTo(cloud, group, remedy.surplus);
+    case 'take-back':
+      return takeBack(cloud, group, remedy.instanceId);
+    case 'put-back':
+      return cloud.resize(group.group, { desired: remedy.desired });
     case 'terminate-old':
       return cloud.terminate(group.group, remedy.instanceId);
     case 'give-back': {
@@ -39,6 +43,17 @@ function apply(
       const parts = unprotect === null ? [] : [() => cloud.protect(group.group, unprotect, false)];
       return giveBackHold(cloud, group, mark, ...parts);
     }
+  }
+}
+
+/** One that may not come back, e.g. to a zone that the group has left, is given up: the group launches another one. */
+async function takeBack(cloud: Cloud, group: GroupState, instanceId: string): Promise<void> {
+  try {
+    await cloud.attach(group.group, instanceId);
+  } catch (thrown) {
+    const failure = asFailure(thrown);
+    if (failure.disposition !== 'reject') throw failure;
+    await cloud.resize(group.group, { desired: group.desired + 1 });
   }
 }
 

@@ -1,10 +1,10 @@
 import { asFailure, Failure } from '../../base/failure.ts';
-import type { CloudWrites, GroupDetail } from '../../cloud/cloud.ts';
+import type { CloudWrites, GroupState } from '../../cloud/cloud.ts';
 import { type HoldMark, markOn } from './hold-mark.ts';
 import type { Held } from './swap-details.ts';
 import { HOLD_TAG } from './tags.ts';
 
-type Part = () => Promise<void>;
+type Part = () => Promise<unknown>;
 
 /**
  * Gives back what the mark says, where it still has the value that was set, and does the other parts first: all of them,
@@ -13,21 +13,23 @@ type Part = () => Promise<void>;
  */
 export async function giveBackHold(
   cloud: Pick<CloudWrites, 'resume' | 'resize' | 'tagGroup'>,
-  group: GroupDetail,
+  group: GroupState,
   mark: HoldMark,
   ...others: readonly Part[]
 ): Promise<void> {
   await inAnyCase(
     ...others,
-    () => resume(cloud, group, mark.held),
+    () => resumeHeld(cloud, group, mark.held),
     () => restoreMax(cloud, group, mark.held),
+    () => restoreMin(cloud, group, mark.held),
   );
   if (markOn(group)?.run === mark.run) await cloud.tagGroup(group.group, HOLD_TAG, null);
 }
 
-async function resume(
+/** Resumes what was suspended, unless somebody has already. */
+export async function resumeHeld(
   cloud: Pick<CloudWrites, 'resume'>,
-  group: GroupDetail,
+  group: GroupState,
   { suspended }: Held,
 ): Promise<void> {
   const ours = suspended.filter((process) => group.suspendedProcesses.includes(process));
@@ -40,7 +42,7 @@ async function resume(
  */
 async function restoreMax(
   cloud: Pick<CloudWrites, 'resize'>,
-  group: GroupDetail,
+  group: GroupState,
   { max }: Held,
 ): Promise<void> {
   if (max === null || group.max !== max.to) return;
@@ -54,8 +56,21 @@ async function restoreMax(
   await cloud.resize(group.group, { max: max.from });
 }
 
+/**
+ * Raises the minimum again, if it still is what it was lowered to; AWS lets desired follow where it is below. A maximum that
+ * a person has set below the old minimum holds.
+ */
+async function restoreMin(
+  cloud: Pick<CloudWrites, 'resize'>,
+  group: GroupState,
+  { min = null }: Held,
+): Promise<void> {
+  if (min === null || group.min !== min.to || group.max < min.from) return;
+  await cloud.resize(group.group, { min: min.from });
+}
+
 /** Does every part, whatever becomes of the others; then fails, and as one that passes if there is such a failure. */
-async function inAnyCase(...parts: readonly Part[]): Promise<void> {
+export async function inAnyCase(...parts: readonly Part[]): Promise<void> {
   const failures: Failure[] = [];
   for (const part of parts) await part().catch((thrown: unknown) => failures.push(asFailure(thrown)));
   const open = failures.filter(({ disposition }) => disposition !== 'done');

@@ -1,12 +1,12 @@
 import { Failure } from '../../base/failure.ts';
 import { groupKey } from '../../base/group-name.ts';
 import { marketName } from '../../base/market.ts';
-import type { GroupDetail } from '../../cloud/cloud.ts';
+import type { GroupState } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
 import { finishHold } from './finish-hold.ts';
-import { giveBackHold } from './give-back.ts';
+import { giveBackHold, resumeHeld } from './give-back.ts';
 import { type HoldMark, markOn, markText } from './hold-mark.ts';
-import { groupIfAny, isLeaving, memberOf } from './membership.ts';
+import { groupIfAny, groupNow, isLeaving, mayLag, memberOf } from './membership.ts';
 import { lowerDesired } from './surplus.ts';
 import type { GivenBack, Held, SwapContext, SwapDetails } from './swap-details.ts';
 import { HOLD_TAG } from './tags.ts';
@@ -15,17 +15,18 @@ import { HOLD_TAG } from './tags.ts';
 const AZ_REBALANCE = 'AZRebalance';
 
 /**
- * Suspends AZRebalance unless somebody has, raises the maximum if there is no room, and first of all marks the group with
- * what will have to be given back, so that this can be known from the group alone.
+ * Suspends AZRebalance unless somebody has, makes room for what comes next (above the maximum for a launch, below the
+ * minimum for a detach), and first of all marks the group with what will have to be given back, so that this can be known
+ * from the group alone.
  */
 export const hold: Step<SwapDetails> = {
   name: 'hold',
   async perform(context): Promise<StepOutcome> {
-    const { cloud, run } = context;
-    const group = await cloud.groupInDetail(run.group);
+    const { run } = context;
+    const group = await groupNow(context);
     const mark = markOn(group);
     if (mark !== null && mark.run !== run.id) return clear(context, group, mark);
-    const held = heldSoFar(context) ?? (await decideHold(context, group));
+    const held = decidedBefore(context, group) ?? (await decideHold(context, group));
     if (held === null) {
       const message = `desired ${group.desired} and maximum ${group.max}`;
       throw new Failure('size_refused', 'reject', message);
@@ -38,7 +39,9 @@ export const hold: Step<SwapDetails> = {
     const group = await groupIfAny(context);
     const held = heldSoFar(context);
     if (group === null || held === null) return { kind: 'undone' };
-    // A replacement that could not be taken out again stays as an ordinary member.
+    const unseen = notSeenYet(context, group, held);
+    if (unseen !== null) return { kind: 'wait', for: unseen };
+    await leaveToJanitor(context, group, held);
     await giveBackHold(context.cloud, group, { run: context.run.id, held }, () => unprotect(context, group));
     return { kind: 'undone' };
   },
@@ -55,61 +58,135 @@ export const giveBack: Step<SwapDetails> = {
     const group = await groupIfAny(context);
     if (group === null) return { kind: 'done', detail: { groupGone: true } };
     const mark = { run: context.run.id, held: context.detail('hold') };
+    const unseen = notSeenYet(context, group, mark.held);
+    if (unseen !== null) return { kind: 'wait', for: unseen };
     await giveBackHold(context.cloud, group, mark, () => standDown(context, group));
     return { kind: 'done', detail: {} };
   },
 };
 
 function heldSoFar(context: SwapContext): Held | null {
-  const { suspended, max } = context.soFar('hold');
-  return suspended === undefined || max === undefined ? null : { suspended, max };
+  const { suspended, max, min = null } = context.soFar('hold');
+  return suspended === undefined || max === undefined ? null : { suspended, max, min };
+}
+
+/** The mark stays where the janitor has to go on by it, once that is possible; but nothing else is held any more. */
+async function leaveToJanitor(context: SwapContext, group: GroupState, held: Held): Promise<void> {
+  const left = isStillOut(context) ?? isOneTooMany(context, group);
+  if (left === null) return;
+  await resumeHeld(context.cloud, group, held);
+  throw new Failure('group_changed', 'reject', left);
+}
+
+/** The old instance has left first and could not come back: from the mark alone can be told which one it was. */
+function isStillOut({ run, detail }: SwapContext): string | null {
+  const isOut = run.steps.some(({ name, state }) => name === 'detach-old' && state === 'undo_failed');
+  return isOut ? `${detail('plan').old.instanceId} could not be brought back` : null;
+}
+
+/** A replacement that could not be taken out again, beside the old instance, makes the group one larger. */
+function isOneTooMany({ soFar, detail }: SwapContext, group: GroupState): string | null {
+  const { instanceId: replacement } = soFar('launch');
+  const ids = [replacement, detail('plan').old.instanceId];
+  // Standby is a person's doing, and is left as it is.
+  const stay = ids.every((id) =>
+    /^(?:InService|Pending)/.test(memberOf(group, id ?? '')?.lifecycleState ?? ''),
+  );
+  // At its minimum the group is not one larger any more: somebody has scaled it in, and both may stay.
+  if (!stay || group.desired <= group.min) return null;
+  return `${replacement} could not be taken out of the group again`;
+}
+
+/**
+ * What was done a short while ago and a reading does not show: taken for somebody else's change it would never be given
+ * back. Null when there is nothing to wait for.
+ */
+function notSeenYet(context: SwapContext, group: GroupState, held: Held): string | null {
+  if (mayLag(context, 'hold') && !showsHold(context, group, held))
+    return 'the group to show what is held on it';
+  const { protectedByUs, instanceId = '' } = context.soFar('await-in-service');
+  const member = memberOf(group, instanceId);
+  const unprotected = member?.lifecycleState === 'InService' && !member.protectedFromScaleIn;
+  return protectedByUs === true && unprotected && mayLag(context, 'await-in-service')
+    ? `the group to show the protection of ${instanceId}`
+    : null;
+}
+
+function showsHold({ run }: SwapContext, group: GroupState, held: Held): boolean {
+  const { suspended, max, min = null } = held;
+  return (
+    markOn(group)?.run === run.id &&
+    suspended.every((process) => group.suspendedProcesses.includes(process)) &&
+    (max === null || group.max === max.to) &&
+    (min === null || group.min === min.to)
+  );
 }
 
 /**
  * Finishes what an earlier swap of the group could not, as the janitor would, who cannot while this run has the group: taken
  * for what a person has set, it would stay for ever once its mark is written over.
  */
-async function clear(context: SwapContext, group: GroupDetail, mark: HoldMark): Promise<StepOutcome> {
-  await finishHold(context.cloud, { group, mark, run: null });
+async function clear(context: SwapContext, group: GroupState, mark: HoldMark): Promise<StepOutcome> {
+  // The mark of a swap that has just ended may still be seen for a while.
+  if (!mayLag(context, 'hold')) await finishHold(context.cloud, { group, mark, run: null });
   return { kind: 'wait', for: `the hold of ${mark.run} to be given back` };
 }
 
+/**
+ * What an earlier process has decided to hold. Where the mark that goes first is not there, it did not come to that, and
+ * somebody may have changed the group since: what is suspended now need not be Coppice's.
+ */
+function decidedBefore(context: SwapContext, group: GroupState): Held | null {
+  return markOn(group) === null && !mayLag(context, 'hold') ? null : heldSoFar(context);
+}
+
 /** Null when there is no room and none may be made. Here the swap begins to count for cooldowns and budgets. */
-async function decideHold(context: SwapContext, group: GroupDetail): Promise<Held | null> {
+async function decideHold(context: SwapContext, group: GroupState): Promise<Held | null> {
   const { run, clock, world } = context;
-  const { mayRaiseMax, old, urgent } = context.detail('plan');
-  const full = group.desired + 1 > group.max;
+  const { mayRaiseMax, old, urgent, first } = context.detail('plan');
+  const full = first === 'launch' && group.desired + 1 > group.max;
   if (full && !mayRaiseMax) return null;
+  const tight = first === 'detach' && group.desired - 1 < group.min;
   const market = marketName(old.market);
   await world.swapBegan({ runId: run.id, group: groupKey(run.group), market, at: clock.now(), urgent });
   return {
     suspended: group.suspendedProcesses.includes(AZ_REBALANCE) ? [] : [AZ_REBALANCE],
     max: full ? { from: group.max, to: group.desired + 1 } : null,
+    min: tight ? { from: group.min, to: Math.max(0, group.desired - 1) } : null,
   };
 }
 
 /** The mark goes first: from then on a process without the store knows what to give back. */
-async function take(context: SwapContext, group: GroupDetail, held: Held): Promise<void> {
+async function take(context: SwapContext, group: GroupState, held: Held): Promise<void> {
   const { cloud, run } = context;
-  const mark: HoldMark = {
-    run: run.id,
-    held,
-    ...(context.detail('plan').terminate ? {} : { keepOld: true }),
-  };
-  if (markOn(group) === null) await cloud.tagGroup(run.group, HOLD_TAG, markText(mark));
+  if (markOn(group) === null)
+    await cloud.tagGroup(run.group, HOLD_TAG, markText(markOf(context, group, held)));
   const missing = held.suspended.filter((process) => !group.suspendedProcesses.includes(process));
   if (missing.length > 0) await cloud.suspend(run.group, missing);
-  if (held.max !== null && group.max === held.max.from) await cloud.resize(run.group, { max: held.max.to });
+  const { max, min = null } = held;
+  if (max !== null && group.max === max.from) await cloud.resize(run.group, { max: max.to });
+  if (min !== null && group.min === min.from) await cloud.resize(run.group, { min: min.to });
+}
+
+function markOf(context: SwapContext, { desired }: GroupState, held: Held): HoldMark {
+  const { terminate, first, old, urgent } = context.detail('plan');
+  const leaving = { instance: old.instanceId, desired, mayReturn: !urgent };
+  return {
+    run: context.run.id,
+    held,
+    ...(terminate ? {} : { keepOld: true }),
+    ...(first === 'detach' ? { leaving } : {}),
+  };
 }
 
 /** The protection ends once the group is at its size: until then it might choose the replacement. */
-async function standDown(context: SwapContext, group: GroupDetail): Promise<void> {
-  if (!context.detail('release-old').lowered) await lowerOnce(context, group);
+async function standDown(context: SwapContext, group: GroupState): Promise<void> {
+  if (context.soFar('release-old').lowered === false) await lowerOnce(context, group);
   await unprotect(context, group);
 }
 
 /** Written down once it is done: a later look must not take somebody's scale-out for the same. */
-async function lowerOnce(context: SwapContext, group: GroupDetail): Promise<void> {
+async function lowerOnce(context: SwapContext, group: GroupState): Promise<void> {
   const before = context.soFar('give-back').lowered === true;
   const now = !before && (await lowerDesired(context, group));
   if (now) await context.checkpoint({ lowered: true } satisfies GivenBack);
@@ -118,7 +195,7 @@ async function lowerOnce(context: SwapContext, group: GroupDetail): Promise<void
 }
 
 /** Ends the protection that the new instance had for the window. AWS refuses to, and need not, once it is leaving. */
-async function unprotect(context: SwapContext, group: GroupDetail): Promise<void> {
+async function unprotect(context: SwapContext, group: GroupState): Promise<void> {
   const { protectedByUs, instanceId } = context.soFar('await-in-service');
   if (protectedByUs !== true || instanceId === undefined) return;
   const member = memberOf(group, instanceId);

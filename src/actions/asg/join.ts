@@ -1,8 +1,10 @@
 import { asFailure, Failure } from '../../base/failure.ts';
-import type { GroupDetail, Member } from '../../cloud/cloud.ts';
+import type { GroupState, Member } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
+import { mayReturn } from './detach-first.ts';
 import { replacementOf } from './launch.ts';
-import { accepted, groupIfAny, isLeaving, memberOf } from './membership.ts';
+import { accepted, groupIfAny, groupNow, isLeaving, mayLag, memberOf } from './membership.ts';
+import { insistOnReplacement } from './release.ts';
 import { lowerDesired } from './surplus.ts';
 import type { InService, Joined, SwapContext, SwapDetails } from './swap-details.ts';
 
@@ -29,9 +31,8 @@ export const awaitRunning: Step<SwapDetails> = {
 export const attach: Step<SwapDetails> = {
   name: 'attach',
   async perform(context): Promise<StepOutcome> {
-    const { cloud, run } = context;
     const instanceId = replacementOf(context);
-    const group = await cloud.groupInDetail(run.group);
+    const group = await groupNow(context);
     const sent = context.soFar('attach').desiredBefore;
     const joined: Joined = { desiredBefore: sent ?? group.desired, owed: true };
     if (memberOf(group, instanceId) !== undefined) return { kind: 'done', detail: joined };
@@ -47,13 +48,24 @@ export const attach: Step<SwapDetails> = {
     insistOnOld(context, group);
     const member = memberOf(group, instanceId);
     if (member !== undefined) return takeOut(context, member);
-    // It was one and is gone by itself, so its share of desired is still there.
     const { owed } = context.soFar('attach');
-    if (owed === true && (await lowerDesired(context, group)))
-      await context.checkpoint({ ...context.soFar('attach'), owed: false });
+    if (owed === true && mayLag(context, 'attach'))
+      return { kind: 'wait', for: `the group to show whether ${instanceId} has joined it` };
+    if (owed === true) await payBack(context, group);
     return { kind: 'undone' };
   },
 };
+
+/**
+ * The replacement was a member and is gone by itself, so its share of desired is still there. It stays for an old instance
+ * that has left first and cannot come back: the group launches one.
+ */
+async function payBack(context: SwapContext, group: GroupState): Promise<void> {
+  const joined = context.soFar('attach');
+  if (context.detail('plan').first === 'detach' && !(await mayReturn(context)))
+    await context.checkpoint({ ...joined, owed: false, replacedByGroup: true });
+  else if (await lowerDesired(context, group)) await context.checkpoint({ ...joined, owed: false });
+}
 
 /** A refusal says for sure that desired is as it was, unless the request was sent before and its answer lost. */
 async function send(
@@ -72,7 +84,7 @@ async function send(
 }
 
 /** Once the old instance has left by our request the replacement stays: without both the group would be one short. */
-function insistOnOld(context: SwapContext, group: GroupDetail): void {
+function insistOnOld(context: SwapContext, group: GroupState): void {
   if (context.soFar('release-old').how === undefined) return;
   const { instanceId } = context.detail('plan').old;
   const member = memberOf(group, instanceId);
@@ -94,25 +106,41 @@ async function takeOut(context: SwapContext, { instanceId, lifecycleState }: Mem
   return { kind: 'wait', for: `${instanceId} to leave the group` };
 }
 
-/** InService in the group and healthy wherever the group sends traffic; then nobody may scale it in until the end. */
+/** InService in the group; then nobody may scale it in until the end. */
 export const awaitInService: Step<SwapDetails> = {
   name: 'await-in-service',
   deadlineMs: (context) => context.detail('plan').waits.inServiceMs,
   async perform(context): Promise<StepOutcome> {
-    const { cloud, run } = context;
     const instanceId = replacementOf(context);
-    const group = await cloud.groupInDetail(run.group);
+    const group = await groupNow(context);
     const member = memberOf(group, instanceId);
+    if (member === undefined && mayLag(context, 'attach'))
+      return { kind: 'wait', for: `${instanceId} to be seen in the group` };
     if (member === undefined || isLeaving(member)) {
       const state = member?.lifecycleState ?? 'no member any more';
       throw new Failure('instance_lost', 'reject', `${instanceId} is ${state}`);
     }
     if (member.lifecycleState !== 'InService') return { kind: 'wait', for: `${instanceId} to be InService` };
     const protectedByUs = await protect(context, member);
-    const unhealthy = (await cloud.targetHealth(group, instanceId)).filter((target) => !target.healthy);
-    if (unhealthy.length > 0)
-      return { kind: 'wait', for: `${instanceId} to be healthy in ${unhealthy[0]?.target}` };
     return { kind: 'done', detail: { instanceId, protectedByUs } satisfies InService };
+  },
+};
+
+/** Healthy wherever the group sends traffic: only then does it serve, and may the old instance go. */
+export const awaitHealthy: Step<SwapDetails> = {
+  name: 'await-healthy',
+  deadlineMs: (context) => context.detail('plan').waits.healthyTargetMs,
+  async perform(context): Promise<StepOutcome> {
+    const instanceId = replacementOf(context);
+    const group = await groupNow(context);
+    if (group.targetGroups.length + group.loadBalancers.length === 0) return { kind: 'skipped' };
+    const waiting = insistOnReplacement(context, group);
+    if (waiting !== null) return waiting;
+    const health = await context.cloud.targetHealth(group, instanceId);
+    const unhealthy = health.find((target) => !target.healthy);
+    if (unhealthy !== undefined)
+      return { kind: 'wait', for: `${instanceId} to be healthy in ${unhealthy.target}` };
+    return { kind: 'done', detail: {} };
   },
 };
 

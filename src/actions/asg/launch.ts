@@ -1,7 +1,9 @@
 import { asFailure, Failure } from '../../base/failure.ts';
-import { marketName } from '../../base/market.ts';
+import { type Market, marketName } from '../../base/market.ts';
+import type { FleetAnswer, FleetRequest, LaunchRequest } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
-import { launchRequest } from './launch-spec.ts';
+import { answered, isFleetRefused, nextAttempt, triedText } from './launch-attempts.ts';
+import { requestOf } from './launch-spec.ts';
 import { groupIfAny, isLeaving, memberOf } from './membership.ts';
 import type { LaunchAttempt, Launched, SwapContext, SwapDetails } from './swap-details.ts';
 
@@ -9,8 +11,9 @@ import type { LaunchAttempt, Launched, SwapContext, SwapDetails } from './swap-d
 const LAUNCH_DEADLINE_MS = 600_000;
 
 /**
- * Tries one candidate after the other. Each request is written down before it is sent; when the answer is lost, by a
- * time-out or by a crash, the very same request with the same token is sent again and tells what became of it.
+ * Tries the candidates, offered together or one after the other. Each request is written down before it is sent; when the
+ * answer is lost, by a time-out or by a crash, the very same request with the same token is sent again and tells what
+ * became of it.
  */
 export const launch: Step<SwapDetails> = {
   name: 'launch',
@@ -22,6 +25,7 @@ export const launch: Step<SwapDetails> = {
       await context.checkpoint(launched);
       launched = await tryLast(context, launched);
       await context.checkpoint(launched);
+      pauseIfItPasses(launched);
     }
     return { kind: 'done', detail: launched };
   },
@@ -54,63 +58,84 @@ function launchedSoFar(context: SwapContext): Launched {
   return { attempts: [], instanceId: null, market: null, ...context.soFar('launch') };
 }
 
-/** The attempt under way, if one is; else a new one with the next candidate. */
+/** The attempt under way, if one is; else a new one with what comes next. */
 function openAttempt(context: SwapContext, launched: Launched): Launched {
-  if (launched.attempts.at(-1)?.state === 'sent') return launched;
-  const { order } = context.detail('plan');
-  const failedOptions = new Set(
-    launched.attempts
-      .filter(({ failure }) => failure?.code === 'quota_exceeded')
-      .map(({ market }) => market.purchaseOption),
-  );
-  const tried = new Set(launched.attempts.map(({ market }) => marketName(market)));
-  // A quota counts for all markets of a purchase option: the other one may still serve (pitfall 23).
-  const next = order.find(
-    (market) => !tried.has(marketName(market)) && !failedOptions.has(market.purchaseOption),
-  );
-  if (next === undefined) throw noneLeft(launched);
-  return { ...launched, attempts: [...launched.attempts, { market: next, state: 'sent', failure: null }] };
-}
-
-function noneLeft({ attempts }: Launched): Failure {
-  const tried = attempts.map(({ market, failure }) => `${marketName(market)}: ${failure?.code ?? 'unknown'}`);
-  return new Failure('market_unavailable', 'reject', `no candidate could be launched (${tried.join('; ')})`);
+  const { attempts } = launched;
+  if (attempts.at(-1)?.state === 'sent') return launched;
+  const next = nextAttempt(context.detail('plan'), attempts);
+  if (next !== null) return { ...launched, attempts: [...attempts, next] };
+  const message = `no candidate could be launched (${triedText(attempts)})`;
+  throw new Failure('market_unavailable', 'reject', message);
 }
 
 /** Sends the last attempt's request, for the first time or again. Failures that leave its outcome open are thrown on. */
 async function tryLast(context: SwapContext, launched: Launched): Promise<Launched> {
   const last = launched.attempts.at(-1);
   if (last === undefined) return launched;
-  const market = marketName(last.market);
+  const request = requestOf(context.run, context.detail('plan'), launched.attempts);
+  const { attempt, served } =
+    'markets' in request ? await tryFleet(context, request, last) : await tryMarket(context, request, last);
+  if (served !== null) context.world.marketServed(marketName(served.market));
+  return {
+    attempts: [...launched.attempts.slice(0, -1), attempt],
+    instanceId: served?.instanceId ?? null,
+    market: served === null ? null : marketName(served.market),
+  };
+}
+
+/** How an attempt ended. */
+interface Tried {
+  readonly attempt: LaunchAttempt;
+  readonly served: FleetAnswer['launched'];
+}
+
+async function tryMarket(context: SwapContext, request: LaunchRequest, last: LaunchAttempt): Promise<Tried> {
+  const { market } = request;
   try {
-    const { instanceId } = await context.cloud.launch(requestOf(context, launched));
-    context.world.marketServed(market);
-    return { attempts: withLast(launched, { ...last, state: 'launched' }), instanceId, market };
+    const { instanceId } = await context.cloud.launch(request);
+    return { attempt: { ...last, state: 'launched' }, served: { instanceId, market } };
   } catch (thrown) {
     const failure = asFailure(thrown);
     if (failure.disposition !== 'next') throw failure;
-    if (failure.code === 'market_unavailable') context.world.marketFailed(market);
-    const { code, message } = failure;
-    context.log.info(
-      { run: context.run.id, market, code, error: message },
-      'a candidate could not be launched',
-    );
-    return {
-      ...launched,
-      attempts: withLast(launched, { ...last, state: 'failed', failure: { code, message } }),
-    };
+    tellFailed(context, market, failure);
+    return { attempt: failed(last, failure), served: null };
   }
 }
 
-function requestOf(context: SwapContext, launched: Launched): ReturnType<typeof launchRequest> {
-  const last = launched.attempts.at(-1);
-  if (last === undefined) throw new Failure('internal', 'reject', 'no launch was attempted');
-  const attempt = { market: last.market, number: launched.attempts.length };
-  return launchRequest(context.run, context.detail('plan'), attempt);
+async function tryFleet(context: SwapContext, request: FleetRequest, last: LaunchAttempt): Promise<Tried> {
+  try {
+    const answer = await context.cloud.launchFleet(request);
+    for (const { market, failure } of answer.failures) tellFailed(context, market, failure);
+    return { attempt: answered(request.markets, answer), served: answer.launched };
+  } catch (thrown) {
+    const failure = asFailure(thrown);
+    if (!isFleetRefused(failure)) throw failure;
+    const { code, message } = failure;
+    context.log.warn({ run: context.run.id, code, error: message }, 'a fleet was refused');
+    return { attempt: failed(last, failure), served: null };
+  }
 }
 
-function withLast(launched: Launched, last: LaunchAttempt): readonly LaunchAttempt[] {
-  return [...launched.attempts.slice(0, -1), last];
+/** A quota, or a request that was throttled, says nothing of the market (pitfall 23). */
+function tellFailed(context: SwapContext, market: Market, { code, message }: Failure): void {
+  const name = marketName(market);
+  if (code === 'market_unavailable') context.world.marketFailed(name);
+  context.log.info(
+    { run: context.run.id, market: name, code, error: message },
+    'a candidate could not be launched',
+  );
+}
+
+function failed(attempt: LaunchAttempt, { code, message }: Failure): LaunchAttempt {
+  return { ...attempt, state: 'failed', failure: { code, message } };
+}
+
+/** Markets that are only throttled, say, are offered again, but not at once. */
+function pauseIfItPasses({ attempts }: Launched): void {
+  const last = attempts.at(-1);
+  if (last?.state !== 'failed' || 'market' in last) return;
+  const passing = last.failures.find(({ passes }) => passes);
+  if (passing !== undefined) throw new Failure(passing.code, 'retry', passing.message);
 }
 
 /**

@@ -1,33 +1,51 @@
 import { asFailure, Failure } from '../../base/failure.ts';
-import type { GroupName } from '../../base/group-name.ts';
-import type { CloudReads, GroupDetail, Member } from '../../cloud/cloud.ts';
-import type { SwapContext } from './swap-details.ts';
+import { type GroupName, groupKey } from '../../base/group-name.ts';
+import type { CloudReads, Group, GroupState, Instance, Member } from '../../cloud/cloud.ts';
+import type { StepContext } from '../action.ts';
+import { AWS_GROUP_TAG } from './tags.ts';
+
+/**
+ * A reading may be older than what was done before it (AWS is eventually consistent; seen: some seconds): for so long after
+ * a request, what it should have changed and seems not to have is looked at again.
+ */
+const READ_LAG_MS = 30_000;
+
+/** What it takes to read the group of a run. */
+type Reading = Pick<StepContext, 'cloud' | 'run'>;
+
+/** The group of the run, read afresh. Throws `not_found` when it does not exist. */
+export async function groupNow({ cloud, run }: Reading): Promise<GroupState> {
+  const group = await groupOrNull(cloud, run.group);
+  if (group !== null) return group;
+  throw new Failure('not_found', 'reject', `group ${groupKey(run.group)} does not exist`);
+}
 
 /** The group of the run, read afresh; null when it does not exist any more. */
-export function groupIfAny({ cloud, run }: SwapContext): Promise<GroupDetail | null> {
+export function groupIfAny({ cloud, run }: Reading): Promise<GroupState | null> {
   return groupOrNull(cloud, run.group);
 }
 
 /** The group, read afresh; null when it does not exist. */
 export async function groupOrNull(
-  cloud: Pick<CloudReads, 'groupInDetail'>,
+  cloud: Pick<CloudReads, 'groupsNamed'>,
   group: GroupName,
-): Promise<GroupDetail | null> {
-  try {
-    return await cloud.groupInDetail(group);
-  } catch (thrown) {
-    if (thrown instanceof Failure && thrown.code === 'not_found') return null;
-    throw thrown;
-  }
+): Promise<GroupState | null> {
+  const [found] = await cloud.groupsNamed(group, [group.name]);
+  return found ?? null;
 }
 
-export function memberOf(group: GroupDetail, instanceId: string): Member | undefined {
+export function memberOf(group: Pick<Group, 'members'>, instanceId: string): Member | undefined {
   return group.members.find((member) => member.instanceId === instanceId);
 }
 
 /** `Terminating`, `Terminating:Wait`, `Detaching`, … */
 export function isLeaving(member: Member): boolean {
   return member.lifecycleState.startsWith('Terminat') || member.lifecycleState.startsWith('Detach');
+}
+
+/** Whether somebody has made the machine a member of another group. Its own tag may still name the one that it has left. */
+export function isElsewhere({ tags }: Instance, { name }: GroupName): boolean {
+  return (tags[AWS_GROUP_TAG] ?? name) !== name;
 }
 
 /**
@@ -43,4 +61,10 @@ export async function accepted(request: Promise<void>): Promise<boolean> {
     if (code === 'state_refused' || code === 'no_longer_member') return false;
     throw thrown;
   }
+}
+
+/** Whether a reading now may still be older than what the step of the run did, or what was done right before it began. */
+export function mayLag({ run, clock }: Pick<StepContext, 'run' | 'clock'>, step: string): boolean {
+  const record = run.steps.findLast(({ name }) => name === step);
+  return record !== undefined && clock.now() - (record.finishedAt ?? record.startedAt) < READ_LAG_MS;
 }

@@ -1,7 +1,7 @@
 import { groupKey, groupOfKey } from '../../base/group-name.ts';
-import type { CloudPlace, Group, GroupDetail, Instance, Member } from '../../cloud/cloud.ts';
+import type { CloudPlace, Group, GroupState, Instance, Member } from '../../cloud/cloud.ts';
 import type { Run } from '../run.ts';
-import type { HoldMark } from './hold-mark.ts';
+import type { HoldMark, Leaving } from './hold-mark.ts';
 import { isLeaving, memberOf } from './membership.ts';
 import { isOneLarger, type Surplus } from './surplus.ts';
 import type { SwapDetails } from './swap-details.ts';
@@ -45,7 +45,7 @@ export function groupOf({ tags, place }: PlacedInstance): Group['group'] | null 
 
 /** A group with the hold of a swap that nobody performs any more. */
 export interface AbandonedHold {
-  readonly group: GroupDetail;
+  readonly group: GroupState;
   readonly mark: HoldMark;
   /** As the store knows it; null when it does not, and the tags alone have to tell. */
   readonly run: Run | null;
@@ -58,6 +58,10 @@ export type Remedy =
   /** Takes the replacement out of the group again; it is a stray then. */
   | { readonly kind: 'take-out'; readonly instanceId: string }
   | { readonly kind: 'lower'; readonly surplus: Surplus }
+  /** Attaches the old instance again, which left first and has no replacement. */
+  | { readonly kind: 'take-back'; readonly instanceId: string }
+  /** Puts desired back, so that the group launches an instance for the one that left first. */
+  | { readonly kind: 'put-back'; readonly desired: number }
   /** Terminates the old instance, which the swap has detached for that. */
   | { readonly kind: 'terminate-old'; readonly instanceId: string }
   /** Gives back what the mark says, and the protection of the replacement. */
@@ -71,7 +75,7 @@ export type Remedy =
  */
 export function remedyFor(hold: AbandonedHold): Remedy {
   const found = replacementIn(hold);
-  if (found === null) return { kind: 'give-back', unprotect: null };
+  if (found === null) return withoutReplacement(hold);
   const { member, machine } = found;
   if (member.lifecycleState.startsWith('Pending'))
     return { kind: 'wait', for: `${member.instanceId} to be in service` };
@@ -79,15 +83,61 @@ export function remedyFor(hold: AbandonedHold): Remedy {
   const old = memberOf(hold.group, oldId);
   if (old === undefined || isLeaving(old)) return goOn(hold, found, oldId);
   const serve = [member, old].every(({ lifecycleState }) => lifecycleState === 'InService');
-  // Standby is a person's doing, and detaching such an instance can make the group terminate another one.
-  return serve ? { kind: 'take-out', instanceId: member.instanceId } : giveBack(hold, member);
+  // Standby is a person's doing, and detaching such an instance can make the group terminate another one. At its minimum the
+  // group is not one larger any more: somebody has scaled it in, and both may stay.
+  return serve && hold.group.desired > hold.group.min
+    ? { kind: 'take-out', instanceId: member.instanceId }
+    : giveBack(hold, member);
 }
 
-/** Ids of the instances that members of the group have replaced under this mark. */
+/** Ids of the instances that members of the group have replaced under this mark, or were to. */
 export function replacedIn({ mark, machines }: Pick<AbandonedHold, 'mark' | 'machines'>): readonly string[] {
-  return machines
+  const replaced = machines
     .filter(({ tags }) => tags[RUN_TAG] === mark.run)
     .flatMap(({ tags }) => tags[REPLACES_TAG] ?? []);
+  return mark.leaving === undefined ? replaced : [...new Set([...replaced, mark.leaving.instance])];
+}
+
+const NOTHING_LEFT: Remedy = { kind: 'give-back', unprotect: null };
+
+/** Nobody has come for the old instance; where that one was not to leave first, it is still there. */
+function withoutReplacement(hold: AbandonedHold): Remedy {
+  const { leaving } = hold.mark;
+  return leaving === undefined || tookNothing(hold.run) ? NOTHING_LEFT : withoutEither(hold, leaving);
+}
+
+/** As the store knows it: the old instance never left first, or is back. If it is out all the same, a person did that. */
+function tookNothing(run: Run | null): boolean {
+  const state = run?.steps.find(({ name }) => name === 'detach-old')?.state;
+  return run !== null && (state === undefined || state === 'undone');
+}
+
+function withoutEither(hold: AbandonedHold, leaving: Leaving): Remedy {
+  const member = memberOf(hold.group, leaving.instance);
+  if (member !== undefined && !isLeaving(member)) return NOTHING_LEFT;
+  if (member?.lifecycleState.startsWith('Detach') === true)
+    return { kind: 'wait', for: `${leaving.instance} to leave the group` };
+  const old = member === undefined ? hold.machines.find(({ id }) => id === leaving.instance) : undefined;
+  return (
+    fillUp(hold, leaving, old) ??
+    (old !== undefined && mayTerminate(hold, old) ? terminateOld(old) : NOTHING_LEFT)
+  );
+}
+
+/**
+ * The group is one short: the old instance comes back if it still can; else the group launches one. Somebody who has
+ * changed desired meanwhile, or left no room for it, is taken at his word.
+ */
+function fillUp({ group }: AbandonedHold, leaving: Leaving, old: Instance | undefined): Remedy | null {
+  if (group.desired !== leaving.desired - 1 || leaving.desired > group.max) return null;
+  const returns = leaving.mayReturn && old?.state === 'running' && !(AWS_GROUP_TAG in old.tags);
+  return returns
+    ? { kind: 'take-back', instanceId: leaving.instance }
+    : { kind: 'put-back', desired: leaving.desired };
+}
+
+function terminateOld({ id }: Instance): Remedy {
+  return { kind: 'terminate-old', instanceId: id };
 }
 
 interface Replacement {
@@ -116,9 +166,7 @@ function goOn(hold: AbandonedHold, { member, machine }: Replacement, oldId: stri
     return { kind: 'lower', surplus };
   }
   const old = memberOf(group, oldId) === undefined ? machines.find(({ id }) => id === oldId) : undefined;
-  return old !== undefined && mayTerminate(hold, old)
-    ? { kind: 'terminate-old', instanceId: oldId }
-    : giveBack(hold, member);
+  return old !== undefined && mayTerminate(hold, old) ? terminateOld(old) : giveBack(hold, member);
 }
 
 /**
@@ -126,6 +174,8 @@ function goOn(hold: AbandonedHold, { member, machine }: Replacement, oldId: stri
  * is one above. Where the old instance left by itself and the maximum was not raised, nothing tells.
  */
 function desiredBefore({ mark, run }: AbandonedHold): number | null {
+  // Where the old instance left first, its own request has lowered desired.
+  if (mark.leaving !== undefined) return null;
   if (run === null) return mark.held.max === null ? null : mark.held.max.to - 1;
   return detailOf(run, 'release-old').lowered === true
     ? null
@@ -137,7 +187,8 @@ function mayTerminate({ mark, run }: AbandonedHold, old: Instance): boolean {
   const { state, tags } = old;
   if (state !== 'running' || mark.keepOld === true || RELEASED_TAG in tags || AWS_GROUP_TAG in tags)
     return false;
-  return run === null || detailOf(run, 'release-old').how === 'detach';
+  if (run === null) return true;
+  return (detailOf(run, 'release-old').how ?? detailOf(run, 'detach-old').how) === 'detach';
 }
 
 /** Whether the protection is ours no tag tells; while the mark is there, it is. */

@@ -1,16 +1,14 @@
-import { type Market, marketName, type PurchaseOption } from '../../base/market.ts';
-import type { InstanceType } from '../../cloud/cloud.ts';
-import { marketCounts, onDemandCount } from '../../engine/composition.ts';
-import type { GroupView, InstanceView } from '../../engine/fleet.ts';
+import { type Market, marketName, marketOf, type PurchaseOption } from '../../base/market.ts';
+import { onDemandCount } from '../../engine/composition.ts';
+import type { InstanceView } from '../../engine/fleet.ts';
 import { judge, type Refusal } from '../../engine/judge.ts';
-import { chooseOption, marketCap } from '../../engine/policies.ts';
+import { chooseOption } from '../../engine/policies.ts';
 import type { Candidate } from './candidate.ts';
-import { recommend } from './recommend.ts';
-import { groupRefusal, instanceRefusal, mixedRefusal } from './refusals.ts';
-import type { PlanInput, SwapPlan } from './swap-plan.ts';
+import { type Ranked, rank, savingOf, type Wanted } from './ranking.ts';
+import { isCandidate } from './recommend.ts';
+import { groupRefusal, instanceRefusal, type Mix, mixedRefusal, unreadable } from './refusals.ts';
+import { headroomOf, orderOf, type PlanInput, type SwapPlan } from './swap-plan.ts';
 
-/** Interruptions of a market count against it for a day. */
-const INTERRUPTION_MEMORY_MS = 86_400_000;
 /** So many markets of a purchase option are tried: a shortage must not use up the account's launches (EC2 fleets: 15). */
 const MOST_TRIED = 15;
 /** Rejected markets kept in the table beyond those that differ in kind or size, which are only counted. */
@@ -36,19 +34,12 @@ export function planSwap(input: PlanInput): Planned {
   if (early !== null || instance === undefined) return refused(early ?? unreadable(input.instanceId));
   const to = chooseOption(input.spec.to, input.policy, input.view, instance);
   const refusal =
-    policyRefusal(input, instance, to) ?? mixedRefusal(input.group, mixAfter(input.view, instance, to));
+    policyRefusal(input, instance, to) ?? mixedRefusal(input.group, mixesOf(input, instance, to));
   return refusal === null ? withCandidates(input, instance, to) : refused(refusal);
 }
 
 function refused(refusal: Refusal, shown: SwapPlan['plan'] | null = null): Planned {
   return { kind: 'refused', refusal, shown };
-}
-
-function unreadable(instanceId: string): Refusal {
-  return {
-    reason: 'instance_not_in_group',
-    detail: `${instanceId} is a member, but its machine cannot be read`,
-  };
 }
 
 function policyRefusal(input: PlanInput, instance: InstanceView, to: PurchaseOption): Refusal | null {
@@ -62,19 +53,21 @@ function policyRefusal(input: PlanInput, instance: InstanceView, to: PurchaseOpt
     urgent: spec.urgent,
     swaps: memory.swaps(key),
     pausedBecause: memory.pausedBecause(key),
+    rest: memory.rest(key),
     now,
   });
 }
 
-/** On-demand members and all members, as they will be after the swap. */
-function mixAfter(
-  view: GroupView,
-  instance: InstanceView,
-  to: PurchaseOption,
-): { readonly onDemand: number; readonly size: number } {
-  const left = instance.purchaseOption === 'on-demand' ? 1 : 0;
+/** On-demand members and all members once the swap is over, and while there is one too many, or one too few. */
+function mixesOf(input: PlanInput, instance: InstanceView, to: PurchaseOption): readonly Mix[] {
+  const { desired } = input.view;
+  const now = onDemandCount(input.view);
+  const without = now - (instance.purchaseOption === 'on-demand' ? 1 : 0);
   const came = to === 'on-demand' ? 1 : 0;
-  return { onDemand: onDemandCount(view) - left + came, size: view.desired };
+  const after: Mix = { onDemand: without + came, size: desired, when: 'after' };
+  return comesFirst(input) === 'detach'
+    ? [after, { onDemand: without, size: desired - 1, when: 'during' }]
+    : [after, { onDemand: now + came, size: desired + 1, when: 'during' }];
 }
 
 function withCandidates(input: PlanInput, instance: InstanceView, to: PurchaseOption): Planned {
@@ -84,61 +77,33 @@ function withCandidates(input: PlanInput, instance: InstanceView, to: PurchaseOp
     const detail = `nothing is known of ${input.source.defaults.instanceType}, the group's own type, in ${instance.zone}`;
     return refused({ reason: 'no_candidate', detail });
   }
-  const candidates = allCandidates(input, { instance, to, original });
-  const order = toTry(candidates);
-  const shown = shownPlan(old, to, candidates);
-  const refusal = noneRefusal(order, candidates);
+  const ranked = rankAll(input, { instance, to, original, saving: savingOf(input, instance, to) });
+  const order = toTry(ranked.candidates);
+  const shown = shownPlan(old, to, ranked);
+  const refusal = noneRefusal(order, ranked.candidates);
   if (refusal !== null) return refused(refusal, shown);
   return { kind: 'plan', plan: { plan: shown, old, order, ...launchPart(input, instance) } };
 }
 
-interface Wanted {
-  readonly instance: InstanceView;
-  readonly to: PurchaseOption;
-  readonly original: InstanceType;
-}
-
 /** Spot first; on-demand behind it where falling back is allowed. */
-function allCandidates(input: PlanInput, wanted: Wanted): readonly Candidate[] {
-  const first = candidatesOf(input, wanted);
+function rankAll(input: PlanInput, wanted: Wanted): Ranked {
+  const first = rank(input, wanted);
   if (wanted.to === 'on-demand' || !mayFallBack(input, wanted.instance)) return first;
-  const fallback = candidatesOf(input, { ...wanted, to: 'on-demand' });
-  return [...first, ...fallback];
+  const fallback = rank(input, { ...wanted, to: 'on-demand' });
+  return { ...first, candidates: [...first.candidates, ...fallback.candidates] };
 }
 
 /** The best of each purchase option, in the order in which they were ranked. */
 function toTry(candidates: readonly Candidate[]): readonly Market[] {
-  const good = candidates.filter(({ rejected }) => rejected === null).map(({ market }) => market);
+  const good = candidates.filter(isCandidate).map(({ market }) => market);
   const byOption = Map.groupBy(good, ({ purchaseOption }) => purchaseOption);
   return [...byOption.values()].flatMap((markets) => markets.slice(0, MOST_TRIED));
 }
 
-function mayFallBack({ spec, policy, group, view }: PlanInput, instance: InstanceView): boolean {
+function mayFallBack(input: PlanInput, instance: InstanceView): boolean {
+  const { spec, policy } = input;
   const wanted = spec.fallbackToOnDemand ?? policy.swap.fallbackToOnDemand ?? spec.urgent;
-  return wanted && mixedRefusal(group, mixAfter(view, instance, 'on-demand')) === null;
-}
-
-function candidatesOf(input: PlanInput, { instance, to, original }: Wanted): readonly Candidate[] {
-  const { view, policy, memory, group, now } = input;
-  const leaving = marketOf(instance);
-  const counts = new Map(marketCounts(view));
-  counts.set(marketName(leaving), (counts.get(marketName(leaving)) ?? 1) - 1);
-  return recommend({
-    zones: [instance.zone],
-    to,
-    original,
-    image: input.source.defaults.image,
-    leaving,
-    policy,
-    mixedTypes:
-      group.launch.kind === 'mixed' && group.launch.mixed.types.length > 0 ? group.launch.mixed.types : null,
-    counts,
-    cap: marketCap(policy, view.desired),
-    size: view.desired,
-    data: input.data,
-    unavailableUntil: (market) => memory.unavailableUntil(market),
-    interruptions: (market) => memory.interruptions(market, now - INTERRUPTION_MEMORY_MS),
-  });
+  return wanted && mixedRefusal(input.group, mixesOf(input, instance, 'on-demand')) === null;
 }
 
 /** When only the cap stands in the way, that is the reason to tell: the policy holds even when every market is over it. */
@@ -164,17 +129,18 @@ function noneRefusal(order: readonly Market[], candidates: readonly Candidate[])
 function shownPlan(
   old: SwapPlan['old'],
   to: PurchaseOption,
-  candidates: readonly Candidate[],
+  { candidates, ranking }: Ranked,
 ): SwapPlan['plan'] {
   const fit = candidates.filter(
     ({ rejected }) => rejected?.code !== 'incompatible' && rejected?.code !== 'size',
   );
-  const good = fit.filter(({ rejected }) => rejected === null);
+  const good = fit.filter(isCandidate);
   const bad = fit.filter(({ rejected }) => rejected !== null).slice(0, REJECTED_ROWS);
   const [best] = good;
   return {
     old: { instance: old.instanceId, market: marketName(old.market) },
     to,
+    ranking,
     candidates: [...good, ...bad].map((candidate) => ({
       ...candidate,
       market: marketName(candidate.market),
@@ -185,23 +151,32 @@ function shownPlan(
 }
 
 function launchPart(input: PlanInput, instance: InstanceView): Omit<SwapPlan, 'plan' | 'old' | 'order'> {
-  const { group, policy, spec, source } = input;
-  const { waits, headroom } = policy.swap;
+  const { group, policy, spec, source, launchVia } = input;
+  const waits = { ...policy.swap.waits, ...spec.waits };
   const graceMs = group.healthCheckGraceSeconds * 1000;
   return {
     source,
+    launchVia,
     subnet: input.machines.get(instance.id)?.subnet ?? null,
     placementGroup: group.placementGroup,
     tags: Object.fromEntries(group.tags.filter((tag) => tag.propagates).map((tag) => [tag.key, tag.value])),
+    first: comesFirst(input),
     release: group.hooks.terminating && spec.terminate ? 'terminate-in-group' : 'detach',
     terminate: spec.terminate,
     urgent: spec.urgent,
-    mayRaiseMax: (spec.headroom ?? headroom) === 'raise-max',
+    mayRaiseMax: headroomOf(input) === 'raise-max',
     newInstancesProtected: group.newInstancesProtected,
-    waits: { ...waits, inServiceMs: waits.inServiceMs + graceMs },
+    waits: {
+      ...waits,
+      inServiceMs: waits.inServiceMs + graceMs,
+      healthyTargetMs: waits.healthyTargetMs + graceMs,
+    },
   };
 }
 
-function marketOf(instance: InstanceView): Market {
-  return { type: instance.type, zone: instance.zone, purchaseOption: instance.purchaseOption };
+/** Where there is no room to launch first, the old instance may leave first, if that was said. */
+function comesFirst(input: PlanInput): SwapPlan['first'] {
+  const { group } = input;
+  if (orderOf(input) === 'detach-first') return 'detach';
+  return group.desired + 1 > group.max && headroomOf(input) === 'detach-first' ? 'detach' : 'launch';
 }

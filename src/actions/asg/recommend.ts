@@ -1,63 +1,75 @@
 import { type Market, marketName, type PurchaseOption } from '../../base/market.ts';
 import type { ImageFacts, InstanceType, MarketData, MarketOffer } from '../../cloud/cloud.ts';
 import type { EffectivePolicy } from '../../engine/policy.ts';
-import type { Candidate, Scores } from './candidate.ts';
+import type { Candidate } from './candidate.ts';
 import { compatibilityCheck } from './compatible.ts';
+import type { AdvisedMarkets } from './recommender.ts';
+import { type ScoreInput, scorer } from './scores.ts';
 
-/** Weights of the score until policies carry their own (design: swap.md, "Recommend"). */
-const WEIGHTS = { cost: 0.4, stability: 0.3, diversity: 0.3 } as const;
-/** A price that swings by half of its mean is as unstable as this score knows. */
-const WORST_VOLATILITY = 0.5;
-/** Taken for the volatility of a market without a price history: neither good nor bad. */
-const UNKNOWN_VOLATILITY = 0.25;
-
-export interface RecommendInput {
+export interface RecommendInput extends Omit<ScoreInput, 'offers'> {
   /** Where the replacement may run. */
   readonly zones: readonly string[];
   readonly to: PurchaseOption;
   /** The type that the group itself configures: sizes are compared with it, so they never ratchet up. */
   readonly original: InstanceType;
   readonly image: ImageFacts | null;
+  /** Network interfaces that the launch source asks for. */
+  readonly interfaces: number;
   readonly leaving: Market;
+  /** What a replacement may cost at most, because the swap is to save something; null when it need not. */
+  readonly saving: Saving | null;
   readonly policy: EffectivePolicy;
   /** Types of the group's mixed instances policy; null when it has none. */
   readonly mixedTypes: readonly string[] | null;
-  /** Members a market, without the one that leaves, by market name. */
-  readonly counts: ReadonlyMap<string, number>;
   /** Most members that a market may have; null when there is no cap. */
   readonly cap: number | null;
-  /** Members after the swap. */
-  readonly size: number;
   readonly data: MarketData;
   readonly unavailableUntil: (market: string) => number | null;
-  /** Interruptions seen in the market within the last day. */
-  readonly interruptions: (market: string) => number;
 }
 
 /**
- * Every market of the zones, the candidates first, best first. Pure: the same input gives the same order, ties broken by
- * price and then by name.
+ * The saving that makes a swap worth its trouble. A price that has only just moved may soon move back, and the next swap
+ * would follow: what is left counts with the lower of its price now and its average of the day, what comes with the higher.
+ */
+export interface Saving {
+  /** Share of the price of the market that is left, 0..1. */
+  readonly share: number;
+  /** US dollars an hour; null when it is unknown, and then nothing is known to save anything. */
+  readonly from: number | null;
+}
+
+/**
+ * Every market of the zones: the candidates, best first, then the one that is left, with the scores that it has if the
+ * instance stays there, to compare with, then all others. Pure: the same input gives the same order, ties broken by price and then by name.
  */
 export function recommend(input: RecommendInput): readonly Candidate[] {
   const offers = input.data.offers.filter((offer) => input.zones.includes(offer.zone));
   const incompatibility = compatibilityCheck(input);
   const looked = offers.flatMap((offer) => look(input, offer, incompatibility));
-  const passed = looked.filter((candidate) => candidate.rejected === null);
-  const prices = passed.flatMap((candidate) => (candidate.price === null ? [] : [candidate.price]));
-  const range = { low: Math.min(...prices), high: Math.max(...prices) };
-  const volatility = new Map(offers.map((offer) => [`${offer.type}/${offer.zone}`, offer.spotVolatility]));
-  const scored = passed.map((candidate) => ({
-    ...candidate,
-    scores: scoresOf(input, candidate, {
-      range,
-      volatility: volatility.get(poolOf(candidate.market)) ?? null,
-    }),
-  }));
-  return [...scored.sort(bestFirst), ...looked.filter((candidate) => candidate.rejected !== null)];
+  const passed = looked.filter(isCandidate);
+  const scoresOf = scorer({ ...input, offers }, passed);
+  const scored = passed.map((candidate) => ({ ...candidate, scores: scoresOf(candidate) }));
+  const others = looked.filter((candidate) => !isCandidate(candidate));
+  const left = others.filter(isLeft);
+  return [
+    ...scored.sort(bestFirst),
+    ...left.map((other) => (isComparable(input, other) ? { ...other, scores: scoresOf(other) } : other)),
+    ...others.filter((other) => !isLeft(other)),
+  ];
 }
 
-function poolOf(market: Market): string {
-  return `${market.type}/${market.zone}`;
+/** Whether nothing speaks against the market. */
+export function isCandidate({ rejected }: Candidate): boolean {
+  return rejected === null;
+}
+
+function isLeft({ rejected }: Candidate): boolean {
+  return rejected?.code === 'same_market';
+}
+
+/** Scores of another recommender can only be compared with scores of its own. */
+function isComparable({ advice }: RecommendInput, { market, price }: Candidate): boolean {
+  return price !== null && (advice === null || isAdvised(advice, market));
 }
 
 type Check = (type: InstanceType) => Candidate['rejected'];
@@ -68,19 +80,24 @@ function look(input: RecommendInput, offer: MarketOffer, incompatibility: Check)
   const market: Market = { type: offer.type, zone: offer.zone, purchaseOption: input.to };
   const price = input.to === 'spot' ? offer.spotPrice : offer.onDemandPrice;
   // Cheap and lasting checks come before those that change by the minute.
-  const rejected = incompatibility(type) ?? rejectionOf(input, { market, price, type });
+  const average = input.to === 'spot' ? offer.spotAverage : null;
+  const rejected = incompatibility(type) ?? rejectionOf(input, { market, price, average, type });
   return [{ market, price, scores: null, rejected }];
 }
 
 interface Looked {
   readonly market: Market;
   readonly price: number | null;
+  readonly average: number | null;
   readonly type: InstanceType;
 }
 
 function rejectionOf(input: RecommendInput, looked: Looked): Candidate['rejected'] {
   return (
-    marketRejection(input, looked) ?? priceRejection(input, looked) ?? loadRejection(input, looked.market)
+    marketRejection(input, looked) ??
+    priceRejection(input, looked) ??
+    savingRejection(input, looked) ??
+    loadRejection(input, looked.market)
   );
 }
 
@@ -92,7 +109,14 @@ function marketRejection(input: RecommendInput, { market, type }: Looked): Candi
   }
   if (!type.usageClasses.includes(input.to))
     return { code: 'not_sold', detail: `sold as ${type.usageClasses.join(', ')}` };
-  return null;
+  return input.advice === null || isAdvised(input.advice, market)
+    ? null
+    : { code: 'not_recommended', detail: 'the recommender does not list it' };
+}
+
+/** On-demand is bought without asking anybody. */
+function isAdvised(advice: AdvisedMarkets, { type, zone, purchaseOption }: Market): boolean {
+  return purchaseOption === 'on-demand' || advice.get(zone)?.has(type) === true;
 }
 
 /**
@@ -107,7 +131,7 @@ function priceRejection(input: RecommendInput, { price }: Looked): Candidate['re
   if (price === null || Number.isNaN(limit))
     return { code: 'no_price', detail: 'the limit cannot be checked' };
   return price > limit
-    ? { code: 'too_expensive', detail: `$${price.toFixed(4)} is above $${limit.toFixed(4)}` }
+    ? { code: 'too_expensive', detail: `${dollars(price)} is above ${dollars(limit)}` }
     : null;
 }
 
@@ -117,6 +141,25 @@ function priceLimit({ policy, data, original }: RecommendInput): number | null {
   if (ratio === null) return null;
   const base = data.offers.find((offer) => offer.type === original.name && offer.onDemandPrice !== null);
   return ratio * (base?.onDemandPrice ?? Number.NaN);
+}
+
+/** What is unknown saves nothing (law 6). */
+function savingRejection(
+  { saving, leaving }: RecommendInput,
+  { price, average }: Looked,
+): Candidate['rejected'] {
+  if (saving === null) return null;
+  if (price === null || saving.from === null) {
+    const unknown = price === null ? 'its price' : `the price of ${marketName(leaving)}`;
+    return { code: 'too_little_saved', detail: `${unknown} is unknown` };
+  }
+  const lasting = Math.max(price, average ?? price);
+  if (lasting <= (1 - saving.share) * saving.from) return null;
+  const wanted = `${Math.round(saving.share * 100)}%`;
+  return {
+    code: 'too_little_saved',
+    detail: `${dollars(lasting)} is not ${wanted} below ${dollars(saving.from)}, over the day`,
+  };
 }
 
 function loadRejection(input: RecommendInput, market: Market): Candidate['rejected'] {
@@ -143,32 +186,21 @@ function spreadRejection(
   return { code: 'min_markets', detail: `${after} markets after the swap, ${wanted} wanted` };
 }
 
-function scoresOf(
-  input: RecommendInput,
-  candidate: Candidate,
-  about: { readonly range: { low: number; high: number }; readonly volatility: number | null },
-): Scores {
-  const name = marketName(candidate.market);
-  const cost = costScore(candidate.price, about.range);
-  const calm = 1 - Math.min(1, (about.volatility ?? UNKNOWN_VOLATILITY) / WORST_VOLATILITY) / 2;
-  const stability = input.to === 'on-demand' ? 1 : calm / (1 + input.interruptions(name));
-  // A group may have more members than it should for a while, and a market then more than all of them.
-  const diversity = 1 - Math.min(1, ((input.counts.get(name) ?? 0) + 1) / Math.max(1, input.size));
-  const total = WEIGHTS.cost * cost + WEIGHTS.stability * stability + WEIGHTS.diversity * diversity;
-  return { cost, stability, diversity, total };
-}
-
-/** 1 for the cheapest; 1 for all when they are equal (pitfall 36: no division by zero), 0 where nothing is known. */
-function costScore(price: number | null, range: { readonly low: number; readonly high: number }): number {
-  if (price === null) return 0;
-  return range.high === range.low ? 1 : 1 - (price - range.low) / (range.high - range.low);
-}
-
 function bestFirst(a: Candidate, b: Candidate): number {
-  const byScore = (b.scores?.total ?? 0) - (a.scores?.total ?? 0);
-  if (byScore !== 0) return byScore;
-  const byPrice = (a.price ?? Number.POSITIVE_INFINITY) - (b.price ?? Number.POSITIVE_INFINITY);
-  return byPrice === 0 || Number.isNaN(byPrice)
-    ? marketName(a.market).localeCompare(marketName(b.market), 'en')
-    : byPrice;
+  const total = ({ scores }: Candidate): number => scores?.total ?? 0;
+  const price = (one: Candidate): number => one.price ?? Number.POSITIVE_INFINITY;
+  return (
+    compare(total(b), total(a)) ||
+    compare(price(a), price(b)) ||
+    compare(marketName(a.market), marketName(b.market))
+  );
+}
+
+function compare<T extends number | string>(a: T, b: T): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function dollars(price: number): string {
+  return `$${price.toFixed(4)}`;
 }

@@ -1,4 +1,4 @@
-import type { Cloud, GroupDetail } from '../../cloud/cloud.ts';
+import type { Cloud, GroupState } from '../../cloud/cloud.ts';
 import { isLeaving } from './membership.ts';
 import type { SwapContext } from './swap-details.ts';
 
@@ -7,7 +7,7 @@ import type { SwapContext } from './swap-details.ts';
  * (reclaimed, dead), nobody lowered desired: the group replaces what it lost and would stay one larger for ever
  * (pitfall 8). Lowers desired here, unless somebody else has changed it meanwhile. Tells whether it did.
  */
-export async function lowerDesired(context: SwapContext, group: GroupDetail): Promise<boolean> {
+export async function lowerDesired(context: SwapContext, group: GroupState): Promise<boolean> {
   const { cloud, run } = context;
   const { desiredBefore } = context.soFar('attach');
   if (desiredBefore === undefined) return false;
@@ -28,7 +28,7 @@ export interface Surplus {
 /** Lowers desired to what it should be if it is exactly one larger. Tells whether it did. */
 export async function lowerTo(
   cloud: Pick<Cloud, 'instances' | 'terminateInGroup' | 'resize'>,
-  group: GroupDetail,
+  group: GroupState,
   surplus: Surplus,
 ): Promise<boolean> {
   if (!isOneLarger(group, surplus.desired)) return false;
@@ -40,14 +40,14 @@ export async function lowerTo(
 }
 
 /** Whether desired is exactly what the attach made of it, and may go back. */
-export function isOneLarger(group: GroupDetail, desiredBefore: number): boolean {
+export function isOneLarger(group: GroupState, desiredBefore: number): boolean {
   return group.desired === desiredBefore + 1 && group.min <= desiredBefore;
 }
 
 /** Id of the youngest member that came after the swap was planned, other than the replacement: the group launched it. */
 async function youngest(
   cloud: Pick<Cloud, 'instances'>,
-  group: GroupDetail,
+  group: GroupState,
   { replacement, since }: Surplus,
 ): Promise<string | null> {
   const others = group.members

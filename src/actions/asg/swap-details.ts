@@ -11,8 +11,12 @@ export interface SwapDetails extends Readonly<Record<string, object>> {
   readonly 'await-running': object;
   readonly attach: Joined;
   readonly 'await-in-service': InService;
-  readonly 'before-release': object;
+  readonly 'await-healthy': object;
+  readonly 'before-release': Chained;
   readonly 'release-old': Released;
+  /** In place of `release-old` where the old instance leaves first. */
+  readonly 'detach-old': LeftFirst;
+  readonly commit: object;
   readonly 'await-released': object;
   readonly 'terminate-old': object;
   readonly 'give-back': GivenBack;
@@ -24,7 +28,15 @@ export type SwapContext = StepContext<SwapDetails>;
 export interface Held {
   /** Processes that were not suspended before. */
   readonly suspended: readonly string[];
-  readonly max: { readonly from: number; readonly to: number } | null;
+  readonly max: Bound | null;
+  /** Lowered so that the old instance may leave first; absent in what was written before there was that order. */
+  readonly min?: Bound | null;
+}
+
+/** A bound of the group that was moved: back to `from`, if it still is `to`. */
+export interface Bound {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Every attempt, in order; the last one may be under way. */
@@ -35,11 +47,33 @@ export interface Launched {
   readonly market: string | null;
 }
 
+/** A market that was tried by itself, or several that were offered together. */
+export type LaunchAttempt = MarketAttempt | FleetAttempt;
+
 /** `sent` means that the request may have been sent and its answer is not known yet. */
-export interface LaunchAttempt {
-  readonly market: Market;
+interface Attempt {
   readonly state: 'sent' | 'failed' | 'launched';
+  /** Of a fleet, why the request as a whole was refused. */
   readonly failure: { readonly code: FailureCode; readonly message: string } | null;
+}
+
+export interface MarketAttempt extends Attempt {
+  readonly market: Market;
+}
+
+export interface FleetAttempt extends Attempt {
+  /** Spot, of one zone. */
+  readonly markets: readonly Market[];
+  /** What the markets said that could not serve. */
+  readonly failures: readonly MarketFailure[];
+}
+
+export interface MarketFailure {
+  readonly market: string;
+  readonly code: FailureCode;
+  readonly message: string;
+  /** It says nothing of the market, which is worth another try soon. */
+  readonly passes: boolean;
 }
 
 export interface Joined {
@@ -47,6 +81,8 @@ export interface Joined {
   readonly desiredBefore: number;
   /** Whether an instance still has to leave with a decrement for it; false when the attach was refused or taken back. */
   readonly owed: boolean;
+  /** The replacement is gone again by itself, and the group launches one in its place: then nobody else has to come back. */
+  readonly replacedByGroup?: true;
 }
 
 export interface InService {
@@ -60,6 +96,27 @@ export interface Released {
   readonly how: 'detach' | 'terminate-in-group' | 'found-gone';
   /** Whether desired is back where it was before the attach; if not, the swap must not end with one instance too many. */
   readonly lowered: boolean;
+}
+
+/** The old instance has left, or is leaving, before there is a replacement. */
+export interface LeftFirst {
+  readonly how: 'detach' | 'terminate-in-group';
+  /** Desired right before the request, which lowers it by one. */
+  readonly desiredBefore: number;
+  /** It is known that it did. */
+  readonly lowered?: true;
+  /** The old instance does not come back, so desired does. */
+  readonly putsBack?: true;
+}
+
+/** What the chained actions have written down, by position and step, e.g. `0.call`. */
+export interface Chained {
+  readonly parts: Readonly<Record<string, ChainedPart>>;
+}
+
+export interface ChainedPart {
+  readonly state: 'running' | 'done' | 'undone';
+  readonly detail: object;
 }
 
 export interface GivenBack {

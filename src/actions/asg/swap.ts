@@ -1,31 +1,59 @@
 import type { PurchaseOption } from '../../base/market.ts';
-import { type Action, defineAction } from '../action.ts';
+import { type Action, defineOrderedAction, type Step } from '../action.ts';
 import type { Run } from '../run.ts';
+import { beforeRelease } from './before-release.ts';
+import { commit, detachOld } from './detach-first.ts';
 import { giveBack, hold } from './hold.ts';
-import { attach, awaitInService, awaitRunning } from './join.ts';
+import { attach, awaitHealthy, awaitInService, awaitRunning } from './join.ts';
 import { launch } from './launch.ts';
 import { plan } from './plan-step.ts';
-import { awaitReleased, beforeRelease, releaseOld, terminateOld } from './release.ts';
+import { awaitReleased, releaseOld, terminateOld } from './release.ts';
 import type { SwapDetails } from './swap-details.ts';
 
-/**
- * Replaces one instance of a group by one of another market; the new one serves before the old one leaves (design: swap.md,
- * "Steps of launch-first"). Until the old instance is released everything can be undone; from there on the group is as it
- * should be, and only cleaning up remains.
- */
-export const swap: Action = defineAction<SwapDetails>('swap', [
+type SwapSteps = readonly Step<SwapDetails>[];
+
+/** The new one serves before the old one leaves; from then on only cleaning up remains. */
+const LAUNCH_FIRST: SwapSteps = [
   plan,
   hold,
   launch,
   awaitRunning,
   attach,
   awaitInService,
+  awaitHealthy,
   beforeRelease,
   releaseOld,
   awaitReleased,
   terminateOld,
   giveBack,
-]);
+];
+
+/** The old one leaves before the new one is launched, so the group is one short meanwhile. */
+const DETACH_FIRST: SwapSteps = [
+  plan,
+  hold,
+  beforeRelease,
+  detachOld,
+  launch,
+  awaitRunning,
+  attach,
+  awaitInService,
+  awaitHealthy,
+  commit,
+  awaitReleased,
+  terminateOld,
+  giveBack,
+];
+
+/**
+ * Replaces one instance of a group by one of another market (design: swap.md, "Steps of launch-first"), in the order that
+ * the plan has chosen. Until the point of no return everything can be undone; from there on the group is as it should be.
+ */
+export const swap: Action = defineOrderedAction<SwapDetails>(
+  'swap',
+  [LAUNCH_FIRST, DETACH_FIRST],
+  (planned: Partial<SwapDetails['plan']>) => (planned.first === 'detach' ? DETACH_FIRST : LAUNCH_FIRST),
+);
 
 /** Purchase option that the run's swap goes to; null when it was refused before that was settled. */
 export function swapTarget(run: Run): PurchaseOption | null {

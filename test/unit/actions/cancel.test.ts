@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Action, Step, StepOutcome } from '../../../src/actions/action.ts';
+import { defineAction, type Step, type StepOutcome } from '../../../src/actions/action.ts';
 import { type CancelDeps, type Cancelled, cancelRun } from '../../../src/actions/cancel.ts';
+import { ACTIONS } from '../../../src/actions/catalog.ts';
 import type { Run } from '../../../src/actions/run.ts';
 import { groupKey } from '../../../src/base/group-name.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
@@ -65,10 +66,10 @@ function stepsOf(deeds: Deeds, gates: Gates): readonly Step[] {
 }
 
 function cancel(site: Site, process: Process, id: string, steps: readonly Step[]): Promise<Cancelled> {
-  const swap: Action = { kind: 'swap', steps };
+  const swap = defineAction('swap', steps);
   const { clock, store } = site;
   const { memory, metrics } = process;
-  const deps: CancelDeps = { store, clock, memory, metrics, log: silentLog, actions: { swap } };
+  const deps: CancelDeps = { store, clock, memory, metrics, log: silentLog, actions: { ...ACTIONS, swap } };
   return cancelRun(deps, id, 'alice');
 }
 

@@ -1,4 +1,10 @@
-import type { Action, ActionWorld, Step, StepContext, StepOutcome } from '../../../src/actions/action.ts';
+import {
+  type ActionWorld,
+  defineAction,
+  type Step,
+  type StepContext,
+  type StepOutcome,
+} from '../../../src/actions/action.ts';
 import { openJournal } from '../../../src/actions/journal.ts';
 import type { Run, StepRecord } from '../../../src/actions/run.ts';
 import { performActions, type SagaDeps, type SagaEnd } from '../../../src/actions/saga.ts';
@@ -23,7 +29,14 @@ const RUN: Run = {
       kind: 'swap',
       swap: {
         ...{ to: 'auto', terminate: true, urgent: false },
-        ...{ headroom: null, fallbackToOnDemand: null, lifecycleHooks: null },
+        ...{
+          headroom: null,
+          fallbackToOnDemand: null,
+          lifecycleHooks: null,
+          order: null,
+          beforeRelease: [],
+          waits: {},
+        },
       },
     },
   ],
@@ -35,6 +48,8 @@ const CRASHED = { kind: 'crashed' } as const;
 /** Where steps leave their effects, and where the run is written; both outlive a process. */
 export class Stage {
   readonly clock = new ManualClock();
+  /** Known by their identity only. */
+  readonly clouds = { cloud: {} as SagaDeps['cloud'], waiting: {} as SagaDeps['waiting'] };
   /** What there is, in the order in which it came. */
   readonly effects: string[] = [];
   /** Everything that happened, in order: `+x` an effect, `-x` its undoing, `x:state` a record. */
@@ -83,7 +98,7 @@ export class Stage {
 
   /** Performs the action from wherever the run stands, as a new process. */
   async perform(steps: readonly Step[]): Promise<SagaEnd> {
-    const action: Action = { kind: 'swap', steps };
+    const action = defineAction('swap', steps);
     const claim: Claim = { run: this.run, holder: 'h', fence: 1 };
     return performActions(openJournal(claim, { record: this.#record }, this.clock), [action], this.#deps());
   }
@@ -124,7 +139,7 @@ export class Stage {
       clock: this.clock,
       random: { next: () => 0.5 },
       log: silentLog,
-      cloud: nothing as SagaDeps['cloud'],
+      ...this.clouds,
       world: nothing as ActionWorld,
       signal: this.#stopping.signal,
       stepEnded: () => {},

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Action, ActionWorld, Step } from '../../../src/actions/action.ts';
+import { type ActionWorld, defineAction, type Step } from '../../../src/actions/action.ts';
+import { ACTIONS } from '../../../src/actions/catalog.ts';
 import { createLiveMemory, type LiveMemory } from '../../../src/actions/live-memory.ts';
 import { isOver, type Run } from '../../../src/actions/run.ts';
 import { createUnavailableMarkets } from '../../../src/actions/unavailable-markets.ts';
@@ -42,7 +43,7 @@ export function withMethods<T extends object>(port: T, methods: Partial<T>): T {
 /** A cloud on which only what is given can be called. */
 export function cloudOf(methods: Partial<Cloud> = {}): Cloud {
   return {
-    groupInDetail: () => Promise.reject(new Failure('not_found', 'reject', 'no group')),
+    groupsNamed: () => Promise.resolve([]),
     ...methods,
   } as Cloud;
 }
@@ -74,12 +75,20 @@ export interface ProcessOptions {
 export async function startProcess(site: Site, options: ProcessOptions): Promise<Process> {
   const { steps, holder, concurrency = 4, store = site.store, cloud = cloudOf() } = options;
   const { clock } = site;
-  const action: Action = { kind: 'swap', steps };
+  const action = defineAction('swap', steps);
   const memory = createLiveMemory(store, createUnavailableMarkets(clock));
   await memory.load(clock.now());
   const metrics = createMetrics();
   const worker = createWorker({
-    ...{ store, cloud, actions: { swap: action }, world: {} as ActionWorld, memory, clock, holder },
+    ...{
+      store,
+      cloud,
+      actions: { ...ACTIONS, swap: action },
+      world: {} as ActionWorld,
+      memory,
+      clock,
+      holder,
+    },
     ...{ concurrency, random: seededRandom(1), log: silentLog, metrics },
   });
   worker.start();

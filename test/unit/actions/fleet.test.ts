@@ -20,6 +20,8 @@ function groupOf(place: CloudPlace, ids: readonly string[]): Group {
   };
 }
 
+const WINDOWS = dataOf([type('m5.large')], [offer('m5.large', { spotPrice: 0.12, onDemandPrice: null })]);
+
 interface Fake {
   groups: readonly Group[];
   machines: readonly Instance[];
@@ -50,11 +52,11 @@ function site(rest: Partial<Fake> = {}): { fleet: Fleet; clock: ManualClock; fak
       instances: (where, ids) =>
         answer(`instances ${where.region}`, () => fake.machines.filter(({ id }) => ids.includes(id))),
       // Later than the reading of the groups, as in earnest.
-      marketData: async (where) => {
+      marketData: async (where, _zones, platform = 'Linux/UNIX') => {
         await nextTurn();
-        return answer(`prices ${where.region}`, () => {
+        return answer(`prices ${where.region} ${platform}`, () => {
           if (fake.prices instanceof Failure) throw fake.prices;
-          return fake.prices;
+          return platform === 'Windows' ? WINDOWS : fake.prices;
         });
       },
     },
@@ -125,6 +127,32 @@ test('prices that cannot be read do not stop the reading, and the last good ones
   await clock.advance(1);
   assert.equal(view.instances.get('i-1')?.instance.hourlyPrice, 0.04);
   assert.equal((await fleet.atMost(0)).instances.get('i-1')?.instance.hourlyPrice, 0.04);
+});
+
+test('pitfall 29: an instance costs what its platform costs', async () => {
+  const { fleet, clock, fake } = site({
+    groups: [groupOf(WEB, ['i-1', 'i-2', 'i-3'])],
+    machines: [
+      pair('i-1', spot('m5.large')).machine,
+      pair('i-2', spot('m5.large'), { machine: { platform: 'Windows' } }).machine,
+      pair('i-3', spot('m5.large'), { machine: { platform: 'Windows' } }).machine,
+    ],
+  });
+  await fleet.atMost(0);
+  await clock.advance(1);
+  const prices = [...(fleet.current()?.instances.values() ?? [])].map(({ instance }) => [
+    instance.hourlyPrice,
+    instance.onDemandHourlyPrice,
+  ]);
+  assert.deepEqual(prices, [
+    [0.04, 0.1],
+    [0.12, null],
+    [0.12, null],
+  ]);
+  assert.deepEqual(
+    fake.asked.filter((what) => what.startsWith('prices')),
+    ['prices eu-west-1 Linux/UNIX', 'prices eu-west-1 Windows'],
+  );
 });
 
 test('prices are read again after five minutes, not with every reading', async () => {

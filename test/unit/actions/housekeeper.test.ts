@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fleet } from '../../../src/actions/fleet.ts';
-import { createHousekeeper } from '../../../src/actions/housekeeper.ts';
+import { createHousekeeper, scrapedRegistry } from '../../../src/actions/housekeeper.ts';
+import type { GroupRest } from '../../../src/actions/live-memory.ts';
 import { createUnavailableMarkets } from '../../../src/actions/unavailable-markets.ts';
 import { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
@@ -20,6 +21,7 @@ function start(log: Log = silentLog, policies = WEB) {
   const site = {
     ...{ clock, metrics, readable: true, prunes: [] as number[], prunable: true },
     groups: [group([instance('i-1'), instance('i-2'), onDemand('i-3')])] as GroupView[],
+    rests: [] as readonly GroupRest[],
     policies,
   };
   const view: Fleet = {
@@ -41,6 +43,7 @@ function start(log: Log = silentLog, policies = WEB) {
     ...{
       fleet: view,
       markets: createUnavailableMarkets(clock),
+      memory: { rests: (now) => site.rests.filter(({ until }) => until > now) },
       retentionMs: DAY,
       clock,
       metrics,
@@ -83,6 +86,16 @@ test('law 10: a group that is gone, or is managed no more, is gone from the metr
   assert.deepEqual(await values(site.metrics.groupInstances), []);
 });
 
+test('the groups that rest are counted, until they do no more', async () => {
+  const { site } = start();
+  const until = site.clock.now() + MINUTE;
+  site.rests = ['web', 'api'].map((name) => ({ group: name, until, failures: 3 }));
+  await site.clock.advance(15_000);
+  assert.deepEqual(await values(site.metrics.groupsOnHold), [' 2']);
+  await site.clock.advance(MINUTE);
+  assert.deepEqual(await values(site.metrics.groupsOnHold), [' 0']);
+});
+
 test('old records are deleted once an hour, and a failure is tried again', async () => {
   const { site } = start();
   const begin = site.clock.now();
@@ -110,4 +123,25 @@ test('a stop ends the rounds at once', async () => {
   const before = site.prunes.length;
   await site.clock.advance(5 * HOUR);
   assert.equal(site.prunes.length, before);
+});
+
+test('each scrape shows the inbox as it is then, and a store that is away takes no other metric with it', async () => {
+  const clock = new ManualClock();
+  const metrics = createMetrics();
+  const inbox = { depth: 3, readable: true };
+  const registry = scrapedRegistry({
+    ...{ clock, metrics },
+    store: {
+      async inboxState() {
+        if (!inbox.readable) throw new Failure('store_unavailable', 'retry', 'away');
+        return Promise.resolve({ depth: inbox.depth, oldestReceivedAt: clock.now() - 2000 });
+      },
+    },
+  });
+  assert.match(await registry.metrics(), /^coppice_inbox_depth 3$/m);
+  assert.match(await registry.metrics(), /^coppice_inbox_oldest_event_age_seconds 2$/m);
+  inbox.depth = 4;
+  assert.match(await registry.metrics(), /^coppice_inbox_depth 4$/m);
+  inbox.readable = false;
+  assert.match(await registry.metrics(), /^coppice_inbox_depth 4$/m);
 });

@@ -50,12 +50,11 @@ class House {
           this.machines.map((machine) => ({ ...machine, place: PLACE })),
         ),
       groups: () => this.#call('groups', this.groups),
-      groupInDetail: (name) => {
-        const group = this.groups.find((one) => groupKey(one.group) === groupKey(name));
-        return group === undefined
-          ? Promise.reject(new Failure('not_found', 'reject', 'no such group'))
-          : this.#call('groupInDetail', group);
-      },
+      groupsNamed: (_, names) =>
+        this.#call(
+          'groupsNamed',
+          this.groups.filter(({ group }) => names.includes(group.name)),
+        ),
       instances: (_, ids) =>
         this.#call(
           'instances',
@@ -120,7 +119,7 @@ test('the cloud is listed before the store is asked, machines before groups; the
   house.runs = { run_1: 'failed' };
   await house.sweeps();
   assert.deepEqual(house.calls, [
-    ...['instancesTagged', 'groups', 'run', 'lock', 'instances', 'groupInDetail'],
+    ...['instancesTagged', 'groups', 'run', 'lock', 'instances', 'groupsNamed'],
     ...['terminate i-9', 'unlock'],
   ]);
   assert.equal(await orphansTerminated(house), 1);

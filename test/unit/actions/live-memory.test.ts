@@ -5,6 +5,7 @@ import type { Run } from '../../../src/actions/run.ts';
 import type { SwapRecord } from '../../../src/actions/store.ts';
 import { createUnavailableMarkets } from '../../../src/actions/unavailable-markets.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
+import { swap } from '../engine/build.ts';
 import { groupNamed, openStore, order } from './fake-walk.ts';
 
 const HOUR = 3_600_000;
@@ -17,6 +18,7 @@ const EMPTY: MemoryStore = {
   liveRuns: () => Promise.resolve([]),
   swapsSince: () => Promise.resolve([]),
   pauses: () => Promise.resolve([]),
+  failedSwaps: () => Promise.resolve([]),
 };
 
 function empty(clock = new ManualClock()): { memory: LiveMemory; clock: ManualClock } {
@@ -102,6 +104,27 @@ test('interruptions are urgent swaps of a market since a time, in whatever group
   assert.deepEqual([memory.interruptions(MARKET, now - 10), memory.interruptions(MARKET, now - 9)], [2, 1]);
 });
 
+test('interruptions of weeks ago are remembered over a restart, and decay; voluntary swaps are none', async () => {
+  const clock = new ManualClock();
+  const now = clock.now();
+  const swaps = [
+    swapAt(now - 14 * DAY, 'a', { urgent: true }),
+    swapAt(now - 7 * DAY, 'b', { urgent: true, group: 'other' }),
+    swapAt(now - 7 * DAY, 'c'),
+    swapAt(now, 'd', { urgent: true }),
+  ];
+  const store = { ...EMPTY, swapsSince: async (since: number) => swaps.filter(({ at }) => at >= since) };
+  const memory = createLiveMemory(store, createUnavailableMarkets(clock));
+  await memory.load(now);
+  memory.swapBegan(swapAt(now, 'd', { urgent: true }), now);
+  assert.equal(memory.interruptionWeight(MARKET, now), 1.75);
+  assert.equal(memory.interruptionWeight(MARKET, now + 7 * DAY), 0.875);
+  assert.deepEqual(
+    memory.swaps(WEB).map(({ at }) => at),
+    [now],
+  );
+});
+
 test('a pause of everything holds for every group, and a pause of one group outlives its end', () => {
   const { memory } = empty();
   memory.paused({ group: null, reason: 'all', at: 0 });
@@ -121,6 +144,62 @@ test('the end of one run never hides another run of the same instance that is st
   assert.equal(memory.liveRun(WEB, 'i-1'), 'run_2');
   memory.runEnded(runOf('run_2', 'i-1'));
   assert.equal(memory.liveRun(WEB, 'i-1'), null);
+});
+
+/** The run as it ended, failed unless it says otherwise. */
+function endedAt(at: number, id: string, rest: Partial<Run> = {}): Run {
+  const error = { reason: 'market_unavailable', message: '' } as const;
+  return { ...runOf(id, 'i-1'), actions: [swap()], state: 'failed', finishedAt: at, error, ...rest };
+}
+
+test('a group whose swaps fail rests, the others do not, and a success ends it', () => {
+  const { memory, clock } = empty();
+  const now = clock.now();
+  for (const id of ['run_1', 'run_2', 'run_3']) memory.runEnded(endedAt(now, id));
+  assert.deepEqual(memory.rest(WEB), { until: now + HOUR, failures: 3 });
+  assert.equal(memory.rest('111111111111/eu-west-1/other'), null);
+  assert.deepEqual(memory.rests(now), [{ group: WEB, until: now + HOUR, failures: 3 }]);
+  assert.deepEqual(memory.rests(now + HOUR), [], 'the rest is over');
+  memory.runEnded(endedAt(now, 'run_4', { state: 'succeeded', error: null }));
+  assert.deepEqual([memory.rest(WEB), memory.rests(now)], [null, []]);
+});
+
+test('once the hour is over the next failure lets the group rest again', () => {
+  const { memory, clock } = empty();
+  const now = clock.now();
+  for (const id of ['run_1', 'run_2', 'run_3']) memory.runEnded(endedAt(now, id));
+  memory.runEnded(endedAt(now + 2 * HOUR, 'run_4'));
+  assert.deepEqual(memory.rest(WEB), { until: now + 3 * HOUR, failures: 4 });
+});
+
+test('to resume a group ends its rest; to resume everything ends none', () => {
+  const { memory, clock } = empty();
+  memory.runEnded(endedAt(clock.now(), 'run_1'));
+  memory.resumed(null);
+  assert.equal(memory.rest(WEB)?.failures, 1);
+  memory.resumed('111111111111/eu-west-1/other');
+  assert.equal(memory.rest(WEB)?.failures, 1);
+  memory.resumed(WEB);
+  assert.equal(memory.rest(WEB), null);
+});
+
+test('pitfall 44: a restart changes neither how long a group rests nor after how many failures', async () => {
+  const clock = new ManualClock();
+  const store = openStore(clock);
+  const before = createLiveMemory(store, createUnavailableMarkets(clock));
+  for (const instance of ['i-1', 'i-2']) {
+    await order({ clock, store }, 'web', instance);
+    const claim = await store.claim('me', clock.now(), 60_000);
+    assert.ok(claim !== null);
+    await clock.advance(1234);
+    const run = { ...endedAt(clock.now(), claim.run.id), ...{ instanceId: instance, createdAt: 0 } };
+    assert.ok(await store.record(claim, run, null));
+    before.runEnded(run);
+  }
+  const after = createLiveMemory(store, createUnavailableMarkets(clock));
+  await after.load(clock.now());
+  assert.equal(after.rest(WEB)?.failures, 2);
+  assert.deepEqual(after.rest(WEB), before.rest(WEB));
 });
 
 test('a market without capacity is known to the engine until its time is over', async () => {

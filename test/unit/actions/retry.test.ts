@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoffMs, RUN_BACKOFF, STEP_BACKOFF } from '../../../src/actions/retry.ts';
+import { backoffMs, RUN_BACKOFF, STEP_BACKOFF, untilNextLook } from '../../../src/actions/retry.ts';
 import { createUnavailableMarkets } from '../../../src/actions/unavailable-markets.ts';
 import { createWaker } from '../../../src/actions/waker.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
@@ -23,6 +23,22 @@ test('a backoff doubles from its base to its cap, half of it fixed and half by c
 
 test('a backoff stays at its cap however many attempts there were', () => {
   assert.equal(backoffMs(RUN_BACKOFF, 10_000, most), RUN_BACKOFF.capMs);
+});
+
+test('looks come at moments that all who wait share, however long each has waited, and never sooner than half the backoff', () => {
+  const second = 1000;
+  for (const [attempt, full] of [
+    [1, 2 * second],
+    [2, 4 * second],
+    [3, 8 * second],
+    [50, 8 * second],
+  ] as const) {
+    for (let now = 0; now < 16 * second; now += 130) {
+      const wait = untilNextLook(now, attempt);
+      assert.ok(wait > full / 2 && wait <= full, `attempt ${attempt} at ${now}: ${wait}`);
+      assert.equal((now + wait) % (full / 2), 0);
+    }
+  }
 });
 
 test('pitfall 22: a market that fails again is avoided twice as long, up to an hour, until it serves', async () => {

@@ -140,7 +140,7 @@ test('a failure that passes is repeated with a backoff that doubles', async () =
   assert.deepEqual(at, [0, 750, 2250, 5250]);
 });
 
-test('a step that waits is polled less and less often, and never more than fifteen seconds apart', async () => {
+test('a step that waits is polled less and less often, and never more than eight seconds apart', async () => {
   const stage = new Stage();
   const at: number[] = [];
   await stage.finish([
@@ -152,7 +152,23 @@ test('a step that waits is polled less and less often, and never more than fifte
     }),
   ]);
   const gaps = at.slice(1).map((time, index) => time - (at[index] ?? 0));
-  assert.deepEqual(gaps, [1500, 3000, 6000, 11_250, 11_250, 11_250, 11_250, 11_250]);
+  assert.deepEqual(gaps, [2000, 4000, 6000, 8000, 8000, 8000, 8000, 8000]);
+});
+
+test('a step that has to wait looks again in company, and one that only tries again does not', async () => {
+  const stage = new Stage();
+  const seen: string[] = [];
+  const steps = [WAIT, THROTTLED, DONE].map((first, index) => {
+    const answer = answers(first, DONE);
+    return stage.step(`step-${index}`, {
+      perform: (context) => {
+        seen.push(context.cloud === stage.clouds.waiting ? 'waiting' : 'now');
+        return answer(context);
+      },
+    });
+  });
+  await stage.finish(steps);
+  assert.deepEqual(seen, ['now', 'waiting', 'now', 'now', 'now']);
 });
 
 test('the deadline counts from the beginning of the step, over restarts too', async () => {
@@ -210,6 +226,14 @@ test('a refused plan fails the run, keeps what it shows, and undoes nothing', as
   });
   assert.deepEqual(stage.told, ['plan:running', 'plan:failed']);
   assert.deepEqual(stage.run.steps[0]?.detail, { shown: 1 });
+});
+
+test('a deed that cannot be undone and fails is a failure: nothing is said to have been rolled back', async () => {
+  const stage = new Stage();
+  const { undo: _, ...deed } = stage.step('deed', { perform: answers(DENIED) });
+  const end = await stage.finish([stage.step('plan'), deed]);
+  assert.equal(end.kind, 'failed');
+  assert.deepEqual(stage.states(), ['plan done', 'deed failed']);
 });
 
 test('a failure undoes everything that was begun, the failing step included, newest first', async () => {

@@ -20,7 +20,10 @@ const quiet: Memory = {
   liveRun: () => null,
   swaps: () => [],
   interruptions: () => 0,
+  interruptionWeight: () => 0,
+  shortage: () => 0,
   pausedBecause: () => null,
+  rest: () => null,
   unavailableUntil: () => null,
 };
 

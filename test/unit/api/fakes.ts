@@ -1,4 +1,5 @@
 import { type FastifyInstance, fastify } from 'fastify';
+import type { GroupRest } from '../../../src/actions/live-memory.ts';
 import type { Run } from '../../../src/actions/run.ts';
 import type { Cooldown, DecisionQuery, Pause, RunQuery } from '../../../src/actions/store.ts';
 import type { ApiDeps } from '../../../src/api/deps.ts';
@@ -126,6 +127,9 @@ export const RUN: Run = {
         headroom: null,
         fallbackToOnDemand: null,
         lifecycleHooks: null,
+        order: null,
+        beforeRelease: [],
+        waits: {},
       },
     },
   ],
@@ -173,6 +177,7 @@ export interface World {
   runs: Run[];
   live: Run[];
   pauses: Pause[];
+  rests: GroupRest[];
   swaps: PastSwap[];
   cooldowns: Cooldown[];
   unavailable: Map<string, number>;
@@ -184,6 +189,7 @@ export interface World {
   ask: ApiDeps['swaps']['ask'];
   dryRun: ApiDeps['swaps']['dryRun'];
   cancel: ApiDeps['cancel'];
+  recommendations: ApiDeps['recommendations'];
   readiness: Awaited<ReturnType<ApiDeps['readiness']>>;
   /** Queries that reached the store. */
   asked: (DecisionQuery | RunQuery)[];
@@ -201,6 +207,7 @@ export function serve(changes: Partial<World> = {}): { server: FastifyInstance; 
     runs: [RUN],
     live: [],
     pauses: [],
+    rests: [],
     swaps: [],
     cooldowns: [],
     unavailable: new Map(),
@@ -211,6 +218,7 @@ export function serve(changes: Partial<World> = {}): { server: FastifyInstance; 
     ask: () => Promise.resolve({ eventId: 'evt_9', decision: null }),
     dryRun: () => Promise.resolve({ decision: DECISION, plan: null, refusal: null, requests: [] }),
     cancel: () => Promise.resolve('unknown'),
+    recommendations: () => Promise.resolve(null),
     readiness: { ready: true, because: [] },
     asked: [],
     broken: null,
@@ -230,7 +238,10 @@ function depsOf(world: World): ApiDeps {
   return {
     clock: world.clock,
     log: silentLog,
-    about: { version: '1.2.3', startedAt: NOW - 60 * MINUTE, cloud: 'simulated', shadow: false },
+    about: {
+      ...{ version: '1.2.3', startedAt: NOW - 60 * MINUTE, cloud: 'simulated', shadow: false },
+      ownInstance: 'i-2',
+    },
     store: {
       decisions: async (query) => {
         await asked(query);
@@ -251,10 +262,12 @@ function depsOf(world: World): ApiDeps {
       pause: async (pause) => void world.pauses.push(pause),
       resume: async (group) => {
         const before = world.pauses.length;
+        world.rests = world.rests.filter((rest) => rest.group !== group);
         world.pauses = world.pauses.filter((pause) => pause.group !== group);
         return world.pauses.length < before;
       },
     },
+    rests: (now) => world.rests.filter(({ until }) => until > now),
     fleet: { current: () => world.fleet, atMost: () => world.read() },
     ruleset: {
       current: () => ({
@@ -270,10 +283,14 @@ function depsOf(world: World): ApiDeps {
       liveRun: () => null,
       swaps: () => world.swaps,
       interruptions: () => 0,
+      interruptionWeight: () => 0,
+      shortage: () => 0,
       pausedBecause: (group) =>
         world.pauses.find((pause) => pause.group === null || pause.group === group)?.reason ?? null,
+      rest: (group) => world.rests.find((rest) => rest.group === group) ?? null,
       unavailableUntil: (market) => world.unavailable.get(market) ?? null,
     },
+    recommendations: (where, question) => world.recommendations(where, question),
     swaps: {
       ask: (wish) => {
         world.wishes.push(wish);

@@ -39,6 +39,7 @@ test('a group is shown with every group fact under its own name', async () => {
     tags: { env: 'prod' },
     readAt: '2025-12-31T23:59:58.000Z',
     pausedBecause: null,
+    rest: null,
     policies: ['production'],
   });
   assert.equal((instances as unknown[]).length, 4);
@@ -76,6 +77,7 @@ test('an instance is shown with its market and when it was launched', async () =
     lifecycleState: 'InService',
     healthStatus: 'Healthy',
     protected: false,
+    own: false,
     launchedAt: '2025-12-31T23:00:00.000Z',
     privateDnsName: null,
     privateAddress: null,
@@ -83,6 +85,15 @@ test('an instance is shown with its market and when it was launched', async () =
     hourlyPrice: 0.0625,
     onDemandHourlyPrice: 0.125,
   });
+});
+
+test('the instance that the daemon runs on is marked', async () => {
+  const { json } = await ask(serve().server, '/api/v1/groups/prod-web');
+  const own = (json['instances'] as { id: string; own: boolean }[]).filter((instance) => instance.own);
+  assert.deepEqual(
+    own.map(({ id }) => id),
+    ['i-2'],
+  );
 });
 
 test('figures that have no meaning are null, not absent: no policy, no members', async () => {
@@ -129,6 +140,16 @@ test('a market without capacity says until when, while that lies ahead', async (
   assert.equal(await untilNow(), '2026-01-01T00:01:00.000Z');
   await world.clock.advance(MINUTE);
   assert.equal(await untilNow(), null);
+});
+
+test('a group that rests says until when and after how many failures, while it does', async () => {
+  const { server, world } = serve({
+    rests: [{ group: '111111111111/eu-west-1/prod-web', until: NOW + MINUTE, failures: 2 }],
+  });
+  const shown = async (): Promise<unknown> => (await ask(server, '/api/v1/groups/prod-web')).json['rest'];
+  assert.deepEqual(await shown(), { until: '2026-01-01T00:01:00.000Z', failures: 2 });
+  await world.clock.advance(MINUTE);
+  assert.equal(await shown(), null);
 });
 
 test('a paused group says why', async () => {

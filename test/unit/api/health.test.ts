@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ask, fleetOf, groupOf, NOW, RUN, serve } from './fakes.ts';
+import { ask, fleetOf, groupOf, MINUTE, NOW, RUN, serve } from './fakes.ts';
 
 for (const url of ['/-/healthy', '/healthz']) {
   test(`${url} answers 200 while the process lives, ready or not`, async () => {
@@ -38,6 +38,7 @@ test('status tells what is in force and what is going on', async () => {
     fleet: fleetOf(groupOf('prod-web')),
     live: [RUN],
     pauses: [{ group: null, reason: 'incident', at: NOW }],
+    rests: [{ group: 'key', until: NOW + MINUTE, failures: 1 }],
   });
   assert.deepEqual(await ask(server, '/api/v1/status'), {
     status: 200,
@@ -46,6 +47,7 @@ test('status tells what is in force and what is going on', async () => {
       startedAt: '2025-12-31T23:00:00.000Z',
       now: '2026-01-01T00:00:00.000Z',
       cloud: 'simulated',
+      ownInstance: 'i-2',
       shadow: false,
       ready: true,
       because: [],
@@ -54,6 +56,7 @@ test('status tells what is in force and what is going on', async () => {
       inbox: { depth: 2, oldestReceivedAt: '2025-12-31T23:59:00.000Z' },
       runsInFlight: 1,
       pauses: [{ group: null, reason: 'incident', at: '2026-01-01T00:00:00.000Z' }],
+      rests: [{ group: 'key', until: '2026-01-01T00:01:00.000Z', failures: 1 }],
     },
   });
 });

@@ -91,6 +91,7 @@ test('a dry run shows decision, plan and launch, without ids of what is not ther
     unfit: 3,
     chosen: null,
     to: 'spot',
+    ranking: { by: 'coppice', because: null },
   } as const;
   const { server, world } = serve(trying({ decision: DISPATCHED, plan, refusal: null, requests: [REQUEST] }));
   const { status, json } = await ask(server, '/api/v1/runs', {

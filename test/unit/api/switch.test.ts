@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { GroupRest } from '../../../src/actions/live-memory.ts';
 import { ask, fleetOf, groupOf, NOW, serve } from './fakes.ts';
 
 const KEY = '111111111111/eu-west-1/prod-web';
+const HOUR = 3_600_000;
 const AT = '2026-01-01T00:00:00.000Z';
 
 test('a pause without a group pauses everything', async () => {
@@ -73,7 +75,9 @@ test('a resumed group is still paused while everything is, and the answer says s
   assert.deepEqual((await ask(server, '/api/v1/resume', { group: 'prod-web' })).json, {
     group: KEY,
     changed: true,
+    lifted: null,
     pauses: [{ group: null, reason: 'incident', at: AT }],
+    rests: [],
   });
 });
 
@@ -82,7 +86,9 @@ test('resuming everything leaves the groups that were paused one by one, and the
   assert.deepEqual((await ask(server, '/api/v1/resume', { reason: 'over' })).json, {
     group: null,
     changed: false,
+    lifted: null,
     pauses: [{ group: KEY, reason: 'deploy', at: AT }],
+    rests: [],
   });
 });
 
@@ -95,6 +101,45 @@ test('a paused group that has left the fleet can be resumed', async () => {
   const { server, world } = serve({ fleet: fleetOf(), pauses: [{ group: KEY, reason: 'x', at: NOW }] });
   const { status, json } = await ask(server, '/api/v1/resume', { group: 'prod-web' });
   assert.deepEqual([status, json['changed'], world.pauses], [200, true, []]);
+});
+
+const REST: GroupRest = { group: KEY, until: NOW + HOUR, failures: 3 };
+const RESTS_UNTIL = { until: '2026-01-01T01:00:00.000Z', failures: 3 };
+
+test('resuming a group lifts its rest, and the answer says what was lifted', async () => {
+  const { server, world } = serve({ rests: [REST] });
+  assert.deepEqual((await ask(server, '/api/v1/resume', { group: 'prod-web' })).json, {
+    group: KEY,
+    changed: true,
+    lifted: RESTS_UNTIL,
+    pauses: [],
+    rests: [],
+  });
+  assert.deepEqual(world.rests, []);
+});
+
+test('resuming everything lifts no rest, and the answer names the groups that rest on', async () => {
+  const { server, world } = serve({ rests: [REST], pauses: [{ group: null, reason: 'x', at: NOW }] });
+  assert.deepEqual((await ask(server, '/api/v1/resume', { reason: 'over' })).json, {
+    group: null,
+    changed: true,
+    lifted: null,
+    pauses: [],
+    rests: [{ group: KEY, ...RESTS_UNTIL }],
+  });
+  assert.deepEqual(world.rests, [REST]);
+});
+
+test('a rest that is over has nothing to lift', async () => {
+  const { server } = serve({ rests: [{ ...REST, until: NOW }] });
+  const { json } = await ask(server, '/api/v1/resume', { group: 'prod-web' });
+  assert.deepEqual([json['changed'], json['lifted']], [false, null]);
+});
+
+test('a resting group can be resumed before the groups have been read', async () => {
+  const { server, world } = serve({ fleet: null, rests: [REST] });
+  const { status, json } = await ask(server, '/api/v1/resume', { group: 'prod-web' });
+  assert.deepEqual([status, json['changed'], world.rests], [200, true, []]);
 });
 
 for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {

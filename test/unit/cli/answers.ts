@@ -21,6 +21,7 @@ export const GROUP = {
   tags: { env: 'prod' },
   readAt: '2026-01-01T00:00:00.000Z',
   pausedBecause: 'incident 12',
+  rest: { until: '2026-01-01T01:00:00.000Z', failures: 3 },
   policies: ['production', 'web'],
   instances: [
     {
@@ -29,6 +30,7 @@ export const GROUP = {
       lifecycleState: 'InService',
       healthStatus: 'Healthy',
       protected: false,
+      own: false,
       launchedAt: '2025-12-31T23:00:00.000Z',
       hourlyPrice: null,
     },

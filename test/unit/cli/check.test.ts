@@ -57,6 +57,7 @@ test('the limits in force of a policy include the safeties that it does not writ
     /^ +minHealthy +90%$/m,
     /^ +minInstanceAge +15m$/m,
     /^ +diversity\.maxMarketShare +no limit$/m,
+    /^ +weights\.stability +0\.3$/m,
   ])
     assert.match(stdout(), line);
   assert.equal(code(), 0);

@@ -31,11 +31,30 @@ test('without a group everything is paused, and the answer says so', async (cont
 });
 
 const RESUMED: readonly [rule: string, answer: object, printed: string][] = [
-  ['a resume tells what was resumed', { group: KEY, changed: true, pauses: [] }, `resumed ${KEY}\n`],
+  ['a resume tells what was resumed', { group: KEY, changed: true }, `resumed ${KEY}\n`],
   [
-    'a resume of what was not paused says so',
-    { group: KEY, changed: false, pauses: [] },
-    `${KEY} had no pause\n`,
+    'a resume of a group that nothing held back says so',
+    { group: KEY, changed: false },
+    `${KEY} was not paused and did not rest\n`,
+  ],
+  [
+    'a resume of all that nothing held back says so',
+    { group: null, changed: false },
+    'all groups had no pause\n',
+  ],
+  [
+    'a rest that was lifted is told',
+    { group: KEY, changed: true, lifted: { until: '2026-01-01T01:00:00.000Z', failures: 3 } },
+    `resumed ${KEY}\nit would have rested until 2026-01-01T01:00:00.000Z: 3 swaps failed in a row\n`,
+  ],
+  [
+    'groups that rest on after everything was resumed are named',
+    {
+      group: null,
+      changed: true,
+      rests: [{ group: KEY, until: '2026-01-01T00:01:00.000Z', failures: 1 }],
+    },
+    `resumed all groups\nstill resting: ${KEY} until 2026-01-01T00:01:00.000Z: the last swap failed\n`,
   ],
   [
     'what is still paused is named with its reason',
@@ -45,7 +64,9 @@ const RESUMED: readonly [rule: string, answer: object, printed: string][] = [
 ];
 for (const [rule, body, printed] of RESUMED) {
   test(rule, async (context) => {
-    const { url, asked } = await daemon(context, () => ({ body }));
+    const { url, asked } = await daemon(context, () => ({
+      body: { lifted: null, pauses: [], rests: [], ...body },
+    }));
     const io = recorder();
     await run(resumeCommand(io), 'prod-web', '--reason', 'over', '--server', url);
     assert.deepEqual([asked[0]?.url, io.stdout(), io.code()], ['/api/v1/resume', printed, 0]);

@@ -26,8 +26,8 @@ const ROWS: readonly Row[] = [
     answer: { items: [GROUP], next: null },
     url: '/api/v1/groups',
     printed: `
-GROUP     REGION     ACCOUNT       DESIRED  SERVING  SPOT  ON-DEMAND  MARKETS  DIVERSITY  COST/H   RUNS  PAUSED  POLICIES
-prod-web  eu-west-1  111111111111  4        4        3     1          2        0.50       $0.3125  1     yes     production, web
+GROUP     REGION     ACCOUNT       DESIRED  SERVING  SPOT  ON-DEMAND  MARKETS  DIVERSITY  COST/H   RUNS  PAUSED  RESTS  POLICIES
+prod-web  eu-west-1  111111111111  4        4        3     1          2        0.50       $0.3125  1     yes     yes    production, web
 `,
   },
   {
@@ -43,6 +43,7 @@ account    111111111111
 read at    2026-01-01T00:00:00.000Z
 policies   production, web
 paused     incident 12
+rests      until 2026-01-01T01:00:00.000Z: 3 swaps failed in a row
 size       4 desired (2 to 8), 4 serving
 on-demand  1, floor 2, short of 1
 spot       3

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
-import { createHttpServer } from '../../../src/ingest/http-server.ts';
+import { createHttpServer, listen } from '../../../src/ingest/http-server.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts';
 import { countingIds, FakeInbox } from './fake-inbox.ts';
@@ -409,4 +409,19 @@ describe('any body', () => {
     const single = url === EVENTS && !type.includes('batch');
     return !single && Array.isArray(elements) ? elements.length : 1;
   }
+});
+
+describe('listening', () => {
+  it('tells the port that the system chose, and that a port is taken', async () => {
+    const port = await listen(server, { host: '127.0.0.1', port: 0 });
+    assert.ok(port > 0);
+    const second = create();
+    await assert.rejects(listen(second, { host: '127.0.0.1', port }), (thrown) => {
+      assert.ok(thrown instanceof Failure);
+      assert.deepEqual([thrown.code, thrown.disposition], ['unavailable', 'reject']);
+      assert.match(thrown.message, new RegExp(`^cannot listen on 127\\.0\\.0\\.1:${port}: `));
+      return true;
+    });
+    await second.close();
+  });
 });

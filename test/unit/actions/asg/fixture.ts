@@ -25,6 +25,7 @@ const DAY_MS = 86_400_000;
 export function type(name: string, rest: Partial<InstanceType> = {}): InstanceType {
   return {
     ...{ name, vcpus: 2, memoryMib: 8192, architectures: ['x86_64'], gpus: 0, localDiskGb: 0 },
+    ...{ gpuModels: [], bootModes: [], networkInterfaces: null },
     ...{ burstable: false, bareMetal: false, currentGeneration: true, ena: 'supported' },
     ...{ virtualization: ['hvm'], usageClasses: ['spot', 'on-demand'] },
     ...rest,
@@ -32,7 +33,11 @@ export function type(name: string, rest: Partial<InstanceType> = {}): InstanceTy
 }
 
 export function offer(name: string, rest: Partial<MarketOffer> = {}): MarketOffer {
-  return { type: name, zone: ZONE, spotPrice: 0.04, onDemandPrice: 0.1, spotVolatility: 0.1, ...rest };
+  return {
+    ...{ type: name, zone: ZONE, spotPrice: 0.04, onDemandPrice: 0.1 },
+    ...{ spotAverage: 0.04, spotVolatility: 0.1, interruptionBand: null },
+    ...rest,
+  };
 }
 
 export function dataOf(types: readonly InstanceType[], offers: readonly MarketOffer[]): MarketData {
@@ -53,13 +58,23 @@ export const NOTHING_HAPPENED: Memory = {
   liveRun: () => null,
   swaps: () => [],
   interruptions: () => 0,
+  interruptionWeight: () => 0,
+  shortage: () => 0,
   pausedBecause: () => null,
+  rest: () => null,
   unavailableUntil: () => null,
 };
 
 export const SPEC: SwapSpec = {
   ...{ to: 'spot', terminate: true, urgent: false },
-  ...{ headroom: null, fallbackToOnDemand: null, lifecycleHooks: null },
+  ...{
+    headroom: null,
+    fallbackToOnDemand: null,
+    lifecycleHooks: null,
+    order: null,
+    beforeRelease: [],
+    waits: {},
+  },
 };
 
 /** A member and its machine. */
@@ -80,7 +95,15 @@ export function pair(
       ...rest.member,
     },
     machine: {
-      ...{ id, ...market, subnet: 'subnet-a', state: 'running', stateReason: null, launchedAt: NOW - DAY_MS },
+      ...{
+        id,
+        ...market,
+        platform: 'Linux/UNIX',
+        subnet: 'subnet-a',
+        state: 'running',
+        stateReason: null,
+        launchedAt: NOW - DAY_MS,
+      },
       ...{ privateDnsName: null, privateAddress: null, tags: {} },
       ...rest.machine,
     },
@@ -93,7 +116,13 @@ export const TEMPLATE: LaunchSource = {
   defaults: {
     instanceType: 'm5.large',
     imageId: 'ami-1',
-    image: { architecture: 'x86_64', virtualization: 'hvm', ena: true, platform: 'Linux/UNIX' },
+    image: {
+      architecture: 'x86_64',
+      virtualization: 'hvm',
+      ena: true,
+      bootMode: null,
+      platform: 'Linux/UNIX',
+    },
   },
 };
 
@@ -127,9 +156,10 @@ export function planInput(parts: PlanParts = {}): PlanInput {
     );
   return {
     ...{ spec: { ...SPEC, ...parts.spec }, instanceId: 'i-1', group, machines, source: TEMPLATE, data },
+    advice: { kind: 'none' },
     view: groupView(group, machines, pricesIn(data)),
     policy: limits(parts.policy),
-    ...{ memory: NOTHING_HAPPENED, ownInstance: null, now: NOW },
+    ...{ memory: NOTHING_HAPPENED, ownInstance: null, launchVia: 'auto', now: NOW },
     ...parts.rest,
   };
 }

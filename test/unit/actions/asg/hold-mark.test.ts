@@ -2,22 +2,34 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type HoldMark, markOn, markText } from '../../../../src/actions/asg/hold-mark.ts';
 
-const MARK: HoldMark = { run: 'run_1', held: { suspended: ['AZRebalance'], max: { from: 4, to: 5 } } };
+const MARK: HoldMark = {
+  run: 'run_1',
+  held: { suspended: ['AZRebalance'], max: { from: 4, to: 5 }, min: null },
+};
+const LEAVING: HoldMark = {
+  run: 'run_0123456789abcdefghjk',
+  held: { suspended: ['AZRebalance'], max: null, min: { from: 10_000_000, to: 9_999_999 } },
+  keepOld: true,
+  leaving: { instance: 'i-0123456789abcdef0', desired: 10_000_000, mayReturn: false },
+};
+const NOTHING: HoldMark = { run: 'run_2', held: { suspended: [], max: null, min: null } };
 
 function tagged(value: string) {
   return { tags: [{ key: 'coppice:hold', value, propagates: false }] };
 }
 
-for (const mark of [MARK, { run: 'run_2', held: { suspended: [], max: null } }]) {
+for (const mark of [MARK, NOTHING, LEAVING]) {
   test(`what is written on a group is read again: ${markText(mark)}`, () => {
     assert.deepEqual(markOn(tagged(markText(mark))), mark);
   });
 }
 
 test('the longest mark fits into a tag', () => {
-  const max = { from: 9_999_999, to: 10_000_000 };
-  const run = 'run_0123456789abcdefghjk';
-  assert.ok(markText({ run, held: { suspended: ['AZRebalance'], max } }).length <= 256);
+  assert.ok(markText(LEAVING).length <= 256);
+});
+
+test('a mark from before there were two orders is read as one without a lowered minimum', () => {
+  assert.deepEqual(markOn(tagged('{"run":"run_2","suspended":[],"max":null}')), NOTHING);
 });
 
 test('a group without the tag has no mark', () => assert.equal(markOn({ tags: [] }), null));

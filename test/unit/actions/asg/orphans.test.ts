@@ -78,6 +78,8 @@ interface Scene {
   readonly group?: Partial<AbandonedHold['group']>;
   readonly mark?: Partial<HoldMark>;
   readonly details?: Readonly<Record<string, object>>;
+  /** Of the steps with details. */
+  readonly state?: StepRecord['state'];
   readonly remedy: Remedy;
 }
 
@@ -90,6 +92,8 @@ const lower: Remedy = {
   surplus: { desired: 4, replacement: REPLACEMENT, since: NOW - 600_000 },
 };
 const RUNS_ON = { state: 'running' } as const;
+const LEAVING = { instance: 'i-1', desired: 4, mayReturn: true };
+const putBack: Remedy = { kind: 'put-back', desired: 4 };
 
 const SCENES: readonly Scene[] = [
   { rule: 'without a replacement the hold is given back', replacement: null, remedy: back },
@@ -213,6 +217,73 @@ const SCENES: readonly Scene[] = [
     details: { attach: { desiredBefore: 4 }, 'release-old': { how: 'detach', lowered: true } },
     remedy: back,
   },
+  ...[
+    { rule: 'comes back', remedy: { kind: 'take-back', instanceId: 'i-1' } as const },
+    {
+      rule: 'but is going away stays out',
+      mark: { leaving: { ...LEAVING, mayReturn: false } },
+      remedy: putBack,
+    },
+    { rule: 'and is stopped stays out', oldMachine: { state: 'stopped' } as const, remedy: putBack },
+    {
+      rule: 'and is a member of another group stays there',
+      oldMachine: { ...RUNS_ON, tags: { 'aws:autoscaling:groupName': 'other' } },
+      remedy: putBack,
+    },
+    { rule: 'into a group that has its size again is terminated', desired: 4, remedy: terminateOld },
+    {
+      rule: 'comes back also where its undoing failed',
+      ...{ details: { 'detach-old': { how: 'detach', desiredBefore: 4 } }, state: 'undo_failed' as const },
+      remedy: { kind: 'take-back', instanceId: 'i-1' } as const,
+    },
+    {
+      rule: 'although the run had put it back, was taken out by a person',
+      ...{ details: { 'detach-old': { how: 'detach', desiredBefore: 4 } }, state: 'undone' as const },
+      remedy: back,
+    },
+    { rule: 'although the run never took it out, too', details: {}, remedy: back },
+    { rule: 'of a group that a person has made smaller is terminated', desired: 2, remedy: terminateOld },
+    {
+      rule: 'of a group whose maximum leaves no room any more is terminated',
+      group: { max: 3 },
+      remedy: terminateOld,
+    },
+    {
+      rule: 'and was to be left running is left, once the group has its size',
+      desired: 4,
+      mark: { leaving: LEAVING, keepOld: true } as const,
+      remedy: back,
+    },
+  ].map(({ rule, ...but }) => ({
+    ...{ rule: `an old one that left first, has no replacement and runs, ${rule}`, replacement: null },
+    ...{ oldMachine: RUNS_ON, desired: 3, mark: { leaving: LEAVING }, ...but },
+  })),
+  {
+    rule: 'an old one that was to leave first and has not left stays',
+    ...{ replacement: null, desired: 4, mark: { leaving: LEAVING } },
+    remedy: back,
+  },
+  {
+    rule: 'one that is leaving first is waited for',
+    ...{ replacement: null, old: { lifecycleState: 'Detaching' }, desired: 3, mark: { leaving: LEAVING } },
+    remedy: { kind: 'wait', for: 'i-1 to leave the group' },
+  },
+  {
+    rule: 'one that its group terminates is replaced by the group',
+    ...{ replacement: null, old: { lifecycleState: 'Terminating:Wait' }, desired: 3 },
+    mark: { leaving: LEAVING },
+    remedy: putBack,
+  },
+  {
+    rule: 'one that left first and has a replacement is terminated',
+    ...{ oldMachine: RUNS_ON, desired: 4, mark: { leaving: LEAVING } },
+    remedy: terminateOld,
+  },
+  {
+    rule: 'a scale-out after the old one left first is not taken for one instance too many',
+    ...{ old: null, desired: 5, mark: { ...RAISED, leaving: LEAVING } },
+    remedy: back,
+  },
 ];
 
 for (const scene of SCENES) {
@@ -233,15 +304,15 @@ function holdOf(scene: Scene): AbandonedHold {
   return {
     group,
     mark: { run: 'run_1', held: { suspended: [], max: null }, ...scene.mark },
-    run: details === undefined ? null : runWith(details),
+    run: details === undefined ? null : runWith(details, scene.state),
     machines: [...pairs.map((one) => one.machine), ...outside],
   };
 }
 
-function runWith(details: Readonly<Record<string, object>>): Run {
+function runWith(details: Readonly<Record<string, object>>, state: StepRecord['state'] = 'done'): Run {
   const steps = Object.entries(details).map(
     ([name, detail], seq): StepRecord => ({
-      ...{ seq, action: 0, name, state: 'done', attempt: 1, startedAt: NOW, finishedAt: NOW, error: null },
+      ...{ seq, action: 0, name, state, attempt: 1, startedAt: NOW, finishedAt: NOW, error: null },
       detail: { ...detail },
     }),
   );

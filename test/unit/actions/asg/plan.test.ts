@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { launchRequest } from '../../../../src/actions/asg/launch-spec.ts';
+import { requestOf } from '../../../../src/actions/asg/launch-spec.ts';
 import { planSwap } from '../../../../src/actions/asg/plan.ts';
 import { mixedRefusal } from '../../../../src/actions/asg/refusals.ts';
 import type { PlanInput, SwapPlan } from '../../../../src/actions/asg/swap-plan.ts';
@@ -135,6 +135,11 @@ const ROWS: readonly (readonly [rule: string, reason: string, parts: PlanParts])
     'a person`s pause',
     'policy_paused',
     { rest: { memory: { ...NOTHING_HAPPENED, pausedBecause: () => 'maintenance' } } },
+  ],
+  [
+    'a rest after failed swaps',
+    'group_on_hold',
+    { rest: { memory: { ...NOTHING_HAPPENED, rest: () => ({ until: Date.UTC(2030, 0, 1), failures: 3 }) } } },
   ],
   [
     'the floor, even for an urgent swap',
@@ -328,7 +333,7 @@ for (const [base, percent, onDemandAfter, size, fits] of MIXED) {
       mixed: { onDemandBase: base, onDemandPercentageAboveBase: percent, types: [] },
     };
     const group = { ...planInput().group, launch };
-    const refusal = mixedRefusal(group, { onDemand: onDemandAfter, size });
+    const refusal = mixedRefusal(group, [{ onDemand: onDemandAfter, size, when: 'after' }]);
     assert.equal(refusal?.reason ?? null, fits ? null : 'mixed_instances_mismatch');
   });
 }
@@ -339,23 +344,15 @@ const RUN: Run = {
   ...{ error: null, steps: [] },
 };
 
-test('the same run, plan and attempt always give the same request; no two attempts share a token', () => {
-  const plan = planned();
-  const of = (run: Run, number: number): { token: string } =>
-    launchRequest(run, plan, { market: spot('m6i.large'), number });
-  assert.deepEqual(of(RUN, 1), of({ ...RUN, attempt: 7, state: 'recovering' }, 1));
-  const tokens = [of(RUN, 1), of(RUN, 2), of({ ...RUN, id: 'run_2' }, 1)].map(({ token }) => token);
-  assert.equal(new Set(tokens).size, 3);
-  assert.ok(tokens.every((token) => token.length <= 64));
-});
-
 test('a request carries the group`s propagating tags and Coppice`s own, which nobody can take over', () => {
   const tags = [
     { key: 'service', value: 'web', propagates: true },
     { key: 'secret', value: 'x', propagates: false },
     { key: 'coppice:run', value: 'run_stolen', propagates: true },
   ];
-  const request = launchRequest(RUN, planned({ group: { tags } }), { market: spot('m6i.large'), number: 1 });
+  const attempt = { market: spot('m6i.large'), state: 'sent', failure: null } as const;
+  const request = requestOf(RUN, planned({ group: { tags } }), [attempt]);
+  assert.ok('market' in request);
   assert.deepEqual(request.tags, {
     service: 'web',
     'coppice:run': 'run_1',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type RecommendInput, recommend } from '../../../../src/actions/asg/recommend.ts';
+import type { Advised } from '../../../../src/actions/asg/recommender.ts';
+import { given } from '../../../../src/base/given.ts';
 import type { InstanceType, MarketOffer } from '../../../../src/cloud/cloud.ts';
-import type { InstanceTypeLimits } from '../../../../src/engine/policy.ts';
+import type { InstanceTypeLimits, PolicySpec } from '../../../../src/engine/policy.ts';
 import { dataOf, limits, offer, spot, TEMPLATE, type, ZONE } from './fixture.ts';
 
 const ORIGINAL = type('m5.large');
@@ -20,7 +22,8 @@ function input(rest: Partial<RecommendInput> = {}): RecommendInput {
       size: 4,
     },
     data: dataOf([ORIGINAL, type('x.large')], [offer('m5.large'), offer('x.large')]),
-    ...{ unavailableUntil: () => null, interruptions: () => 0 },
+    ...{ interfaces: 0, saving: null, advice: null },
+    ...{ unavailableUntil: () => null, interruptionWeight: () => 0, shortage: () => 0 },
     ...rest,
   };
 }
@@ -45,6 +48,11 @@ const image = (rest: object): Partial<RecommendInput> => {
   const facts = TEMPLATE.defaults.image;
   return { image: facts === null ? null : { ...facts, ...rest } };
 };
+
+/** Advice of another recommender, by type. */
+const advised = (scores: Readonly<Record<string, Advised>>): Pick<RecommendInput, 'advice'> => ({
+  advice: new Map([[ZONE, new Map(Object.entries(scores))]]),
+});
 
 /** Why the candidate is out, or `ok`. */
 function verdict(of: RecommendInput): string {
@@ -107,6 +115,68 @@ const ROWS: readonly (readonly [rule: string, expected: string, input: Recommend
   ['a type on the list', 'ok', withX({}, types({ allow: ['m*', 'x.*'] }))],
   ['a type that is denied and allowed', 'policy_type', withX({}, types({ allow: ['x.*'], deny: ['x.*'] }))],
   ['a type that the mixed instances policy lacks', 'mixed_policy', withX({}, { mixedTypes: ['m5.large'] })],
+  [
+    'another model of GPU',
+    'incompatible',
+    withX(
+      { gpus: 1, gpuModels: ['NVIDIA A10G'] },
+      { original: type('m5.large', { gpus: 1, gpuModels: ['NVIDIA T4'] }) },
+    ),
+  ],
+  [
+    'a GPU of which AWS does not tell the model',
+    'ok',
+    withX({ gpus: 1 }, { original: type('m5.large', { gpus: 1, gpuModels: ['NVIDIA T4'] }) }),
+  ],
+  [
+    'a boot mode that the type does not have',
+    'incompatible',
+    withX({ bootModes: ['legacy-bios'] }, image({ bootMode: 'uefi' })),
+  ],
+  [
+    'an image that boots either way',
+    'ok',
+    withX({ bootModes: ['legacy-bios'] }, image({ bootMode: 'uefi-preferred' })),
+  ],
+  ['boot modes that AWS does not tell', 'ok', withX({}, image({ bootMode: 'uefi' }))],
+  [
+    'more network interfaces than it may have',
+    'incompatible',
+    withX({ networkInterfaces: 2 }, { interfaces: 3 }),
+  ],
+  ['as many network interfaces as it may have', 'ok', withX({ networkInterfaces: 3 }, { interfaces: 3 })],
+  [
+    'a burstable type for one that is burstable itself',
+    'ok',
+    withX({ burstable: true }, { original: type('m5.large', { burstable: true }) }),
+  ],
+  ['a type that the other recommender does not list', 'not_recommended', withX({}, advised({}))],
+  ['an on-demand market, on which nobody is asked', 'ok', withX({}, { to: 'on-demand', ...advised({}) })],
+  [
+    'pitfall 37: a price that does not save enough',
+    'too_little_saved',
+    withX({}, { saving: { share: 0.15, from: 0.0471 } }, { spotPrice: 0.0401, spotAverage: null }),
+  ],
+  [
+    'a price that saves enough',
+    'ok',
+    withX({}, { saving: { share: 0.15, from: 0.0471 } }, { spotPrice: 0.04, spotAverage: null }),
+  ],
+  [
+    'pitfall 35: a price that saves enough now, but did not over the day',
+    'too_little_saved',
+    withX({}, { saving: { share: 0.15, from: 0.0471 } }, { spotPrice: 0.03, spotAverage: 0.0401 }),
+  ],
+  [
+    'law 6: nothing is known to save anything where it is unknown what the old instance costs',
+    'too_little_saved',
+    withX({}, { saving: { share: 0, from: null } }),
+  ],
+  [
+    'law 6: a market without a price saves nothing',
+    'too_little_saved',
+    withX({}, { to: 'on-demand', saving: { share: 0, from: 1 } }, { onDemandPrice: null }),
+  ],
   ['a type of the mixed instances policy', 'ok', withX({}, { mixedTypes: ['m5.large', 'x.large'] })],
   ['the market that the old instance leaves', 'same_market', withX({}, { leaving: spot('x.large') })],
   [
@@ -200,8 +270,84 @@ test('everything else the same, the calmer market comes first, and an unknown hi
 });
 
 test('everything else the same, the market with fewer interruptions comes first', () => {
-  const interruptions = (market: string): number => (market.startsWith('a') ? 2 : 0);
-  assert.deepEqual(ranked([offer('a'), offer('b')], { interruptions }), ['b', 'a']);
+  const interruptionWeight = (market: string): number => (market.startsWith('a') ? 0.1 : 0);
+  assert.deepEqual(ranked([offer('a'), offer('b')], { interruptionWeight }), ['b', 'a']);
+});
+
+test('everything else the same, the market that AWS says is interrupted less comes first', () => {
+  const offers = [
+    offer('d', { interruptionBand: 4 }),
+    offer('c', { interruptionBand: 3 }),
+    offer('b', { interruptionBand: null }),
+    offer('a', { interruptionBand: 1 }),
+  ];
+  assert.deepEqual(ranked(offers), ['a', 'b', 'c', 'd']);
+});
+
+test('where the feed tells of no type, none of them is worse for it', () => {
+  const [first] = recommend(withX({}, {}, { spotVolatility: 0, interruptionBand: null }));
+  assert.equal(first?.scores?.stability, 1);
+});
+
+test('everything else the same, a market that was short of capacity a while ago comes last', () => {
+  const shortage = (market: string): number => (market.startsWith('a') ? 0.01 : 0);
+  assert.deepEqual(ranked([offer('a'), offer('b')], { shortage }), ['b', 'a']);
+});
+
+test('a shortage that is over counts less than one interruption, and never more than a quarter', () => {
+  const short = recommend(withX({}, { shortage: () => 1 }, { spotVolatility: 0 }));
+  const lost = recommend(withX({}, { interruptionWeight: () => 1 }, { spotVolatility: 0 }));
+  assert.deepEqual([short[0]?.scores?.stability, lost[0]?.scores?.stability], [0.75, 0.5]);
+});
+
+test('the weights of the policy decide what counts', () => {
+  const offers = [
+    offer('cheap', { spotPrice: 0.03, spotVolatility: 0.5 }),
+    offer('calm', { spotPrice: 0.04, spotVolatility: 0 }),
+  ];
+  const only = (weights: PolicySpec['weights']): readonly string[] =>
+    ranked(offers, { policy: limits(given({ weights })) });
+  assert.deepEqual(only({ cost: 1, stability: 0, diversity: 0 }), ['cheap', 'calm']);
+  assert.deepEqual(only({ cost: 0, stability: 7, diversity: 0 }), ['calm', 'cheap']);
+});
+
+test('the scores of another recommender take the place of cost and stability; diversity stays', () => {
+  const offers = [offer('a', { spotPrice: 0.01 }), offer('b', { spotPrice: 0.04 })];
+  const data = dataOf([ORIGINAL, type('a'), type('b')], offers);
+  const advice = advised({ a: { cost: 0.2, stability: 0 }, b: { cost: 0.9, stability: 0.5 } });
+  const candidates = recommend(input({ data, ...advice }));
+  assert.deepEqual(
+    candidates.map(({ market, scores }) => [market.type, scores?.cost, scores?.stability, scores?.diversity]),
+    [
+      ['b', 0.9, 0.5, 0.75],
+      ['a', 0.2, 0, 0.75],
+    ],
+  );
+});
+
+test('pitfall 35: the market that is left is shown with the scores that it has, right behind the candidates', () => {
+  const offers = [offer('z', { spotPrice: null }), offer('m5.large', { spotPrice: 0.03 }), offer('x.large')];
+  const data = dataOf([ORIGINAL, type('x.large'), type('z')], offers);
+  const counts = new Map([['m5.large/eu-west-1a/spot', 2]]);
+  const table = recommend(input({ data, counts }));
+  assert.deepEqual(
+    table.map(({ market, rejected }) => [market.type, rejected?.code ?? null]),
+    [
+      ['x.large', null],
+      ['m5.large', 'same_market'],
+      ['z', 'no_price'],
+    ],
+  );
+  // Two others stay there, so the old instance is the third of four.
+  assert.deepEqual([table[1]?.scores?.cost, table[1]?.scores?.diversity], [1, 0.25]);
+});
+
+test('the market that is left is not compared by scores of another kind', () => {
+  const table = recommend(input(advised({ 'x.large': { cost: 1, stability: 1 } })));
+  assert.deepEqual(
+    table.map(({ scores }) => scores === null),
+    [false, true],
+  );
 });
 
 test('everything else the same, the market that holds less of the group comes first', () => {
@@ -254,7 +400,9 @@ test('prices of markets that are out do not move the scores of the others', () =
 });
 
 test('an on-demand market is as stable as can be', () => {
-  const [first] = recommend(withX({}, { to: 'on-demand', mixedTypes: ['x.large'], interruptions: () => 9 }));
+  const [first] = recommend(
+    withX({}, { to: 'on-demand', mixedTypes: ['x.large'], interruptionWeight: () => 9 }),
+  );
   assert.equal(first?.scores?.stability, 1);
 });
 
