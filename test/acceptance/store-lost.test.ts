@@ -42,6 +42,27 @@ const SCENARIOS: readonly Scenario[] = [
     options: { spec: { max: 4, targetGroups: ['arn:a'] } },
     earlier: true,
   },
+  {
+    name: 'that detaches first in a group at its minimum',
+    options: { spec: { min: 4, max: 4, targetGroups: ['arn:a'] } },
+    swap: { order: 'detach-first' },
+  },
+  {
+    name: 'that detaches first in a group with a terminating hook',
+    options: { spec: { min: 4, hooks: HOOK } },
+    swap: { order: 'detach-first' },
+  },
+  {
+    name: 'that detaches an instance first that is going away',
+    options: { spec: { min: 4 } },
+    swap: { order: 'detach-first', urgent: true },
+  },
+  {
+    name: 'that detaches an instance of an earlier swap first and leaves it running',
+    options: {},
+    swap: { order: 'detach-first', terminate: false },
+    earlier: true,
+  },
 ];
 
 /** A cloud whose caller is lost right before its call number `at` (from 1): neither that call nor a later one takes effect. */
@@ -121,10 +142,11 @@ async function wrongAfter(scenario: Scenario, at: number): Promise<readonly stri
   await site.process({ cloud: line.cloud(site) });
   await site.order(old, scenario.swap);
   const wrong = new Set<string>();
+  const least = scenario.swap?.order === 'detach-first' ? 3 : 4;
   const watch = async (done: () => boolean, seconds: number): Promise<void> => {
     for (let second = 0; second < seconds && !done(); second++) {
       await site.clock.advance(1000);
-      if (serving(site) < 4) wrong.add('capacity fell below desired');
+      if (serving(site) < least) wrong.add('capacity fell below what the order allows');
     }
   };
   await watch(() => line.lost, 1200);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Run } from '../../src/actions/run.ts';
-import type { GroupSpec } from '../../src/cloud/simulated/world.ts';
+import { type GroupSpec, template } from '../../src/cloud/simulated/world.ts';
 import type { SwapSpec } from '../../src/engine/rule.ts';
 import { Fuse, type Loss } from './swap-fuse.ts';
-import { Site, type SiteOptions, stepsOf } from './swap-site.ts';
+import { LENIENT, Site, type SiteOptions, stepsOf } from './swap-site.ts';
 
 interface Scenario {
   readonly name: string;
@@ -25,6 +25,23 @@ const breakOurs = (site: Site): void => {
       site.cloud.snapshot().instances.some(({ id, tags }) => id === instanceId && 'coppice:run' in tags),
     );
   if (ours !== undefined) site.cloud.byHand.breakApplication(ours.instanceId);
+};
+
+const DRAIN = { url: 'http://drainer.test/', headers: {}, bearerTokenFile: null };
+const agreeable = (): Promise<{ status: number; text: string }> => Promise.resolve({ status: 200, text: '' });
+const SHORTAGE = { code: 'InsufficientInstanceCapacity', status: 500 };
+
+const FLEET_TYPES = ['m6i.large', 'm5a.large'];
+/** A template that leaves the purchase option to whoever launches: only from such a one fleets are launched. */
+const FLEET: SiteOptions = {
+  spec: { max: 4, launch: template('m5.large') },
+  policies: [{ ...LENIENT, instanceTypes: { allow: ['m5.large', ...FLEET_TYPES] } }],
+  launchVia: 'auto',
+};
+const dryFleet = (site: Site): void => {
+  for (const type of FLEET_TYPES) {
+    site.cloud.byHand.setCapacity({ type, zone: 'eu-west-1a', purchaseOption: 'spot' }, 0);
+  }
 };
 
 const SCENARIOS: readonly Scenario[] = [
@@ -60,6 +77,92 @@ const SCENARIOS: readonly Scenario[] = [
     before: (site) => void site.cloud.byHand.interrupt(site.member(0)),
     downMs: 600_000,
     ends: 'succeeded',
+  },
+  {
+    name: 'a swap that asks another system before it releases the old instance',
+    options: { spec: { max: 4 }, sendHttp: agreeable },
+    swap: {
+      beforeRelease: [
+        { kind: 'http', http: DRAIN },
+        { kind: 'http', http: DRAIN },
+      ],
+    },
+    ends: 'succeeded',
+  },
+  { name: 'a healthy swap by a fleet', options: FLEET, ends: 'succeeded' },
+  {
+    name: 'a swap whose fleet finds no capacity and that falls back to on-demand',
+    options: FLEET,
+    swap: { fallbackToOnDemand: true },
+    before: dryFleet,
+    ends: 'succeeded',
+  },
+  {
+    name: 'a swap whose fleet finds no capacity and that may not fall back',
+    options: FLEET,
+    before: dryFleet,
+    ends: 'rolled_back',
+  },
+  {
+    name: 'a swap whose fleet is refused and whose markets are tried one by one',
+    options: FLEET,
+    before: (site) => site.cloud.failNext('launchFleet', { code: 'UnauthorizedOperation', status: 403 }),
+    ends: 'succeeded',
+  },
+  {
+    name: 'a healthy swap that detaches first in a group at its minimum',
+    options: { spec: { min: 4, max: 4 } },
+    swap: { order: 'detach-first' },
+    ends: 'succeeded',
+  },
+  {
+    name: 'a swap that detaches first for want of headroom and asks another system before it does',
+    options: { spec: { max: 4, targetGroups: ['arn:a'] }, sendHttp: agreeable },
+    swap: { headroom: 'detach-first', beforeRelease: [{ kind: 'http', http: DRAIN }] },
+    ends: 'succeeded',
+  },
+  {
+    name: 'a swap that detaches first in a group with a terminating hook and target groups',
+    options: { spec: { min: 4, targetGroups: ['arn:a'], hooks: { launching: false, terminating: true } } },
+    swap: { order: 'detach-first' },
+    ends: 'succeeded',
+  },
+  {
+    name: 'a swap that detaches first and leaves the old instance running',
+    options: {},
+    swap: { order: 'detach-first', terminate: false },
+    ends: 'succeeded',
+  },
+  {
+    name: 'a swap that has detached first and finds no capacity',
+    options: { spec: { min: 4 } },
+    swap: { order: 'detach-first' },
+    before: (site) => site.cloud.failNext('launch', { ...SHORTAGE, times: 1000 }),
+    ends: 'rolled_back',
+  },
+  {
+    name: 'a swap that has detached first in a group with a terminating hook and finds no capacity',
+    options: { spec: { min: 4, hooks: { launching: false, terminating: true } } },
+    swap: { order: 'detach-first' },
+    before: (site) => site.cloud.failNext('launch', { ...SHORTAGE, times: 1000 }),
+    ends: 'rolled_back',
+  },
+  {
+    name: 'a swap that has detached first and whose replacement never becomes healthy',
+    options: { spec: { min: 4, targetGroups: ['arn:a'] } },
+    swap: { order: 'detach-first' },
+    meanwhile: breakOurs,
+    ends: 'rolled_back',
+  },
+  {
+    name: 'an urgent swap that has detached first and finds no capacity',
+    options: { spec: { min: 4 } },
+    swap: { order: 'detach-first', urgent: true },
+    before(site) {
+      site.cloud.failNext('launch', { ...SHORTAGE, times: 1000 });
+      site.cloud.byHand.interrupt(site.member(0));
+    },
+    ends: 'rolled_back',
   },
 ];
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Run } from '../../src/actions/run.ts';
 import type { GroupName } from '../../src/base/group-name.ts';
 import type { Market } from '../../src/base/market.ts';
-import type { Cloud, GroupDetail } from '../../src/cloud/cloud.ts';
+import type { Cloud, CloudPlace, GroupState } from '../../src/cloud/cloud.ts';
 import { type GroupSpec, instances, mixed } from '../../src/cloud/simulated/world.ts';
 import type { PolicySpec } from '../../src/engine/policy.ts';
 import { LENIENT, Site, type SiteOptions, stepsOf } from './swap-site.ts';
@@ -282,7 +282,7 @@ test('a failure to see the old instance leave does not keep it running', async (
   const { site, old } = await started();
   const id = await site.order(old);
   await site.clock.advanceUntil(() => site.cloud.calls.detach === 1, 300_000);
-  site.cloud.failNext('groupInDetail', { code: 'AccessDenied', status: 403 });
+  site.cloud.failNext('groupsNamed', { code: 'AccessDenied', status: 403 });
   const run = await site.ended(id);
   await site.clock.advance(60_000);
   assert.equal(run.state, 'failed');
@@ -308,7 +308,7 @@ test('once the old instance has left by our request the replacement stays, whate
   const id = await site.order(old);
   site.cloud.loseAnswer('detach');
   await site.clock.advanceUntil(() => site.cloud.calls.detach === 1, 300_000);
-  site.cloud.failNext('groupInDetail', { code: 'AccessDenied', status: 403 });
+  site.cloud.failNext('groupsNamed', { code: 'AccessDenied', status: 403 });
   const run = await site.ended(id);
   await site.clock.advance(600_000);
   assert.deepEqual([run.state, run.error?.reason], ['failed', 'denied']);
@@ -337,7 +337,7 @@ test('a launch whose answer never comes is settled before the swap is given up: 
 
 /** The cloud whose next reading of the group, after the first call of the operation, still shows what was before it. */
 function lagging(site: Site, operation: 'attach' | 'detach' | 'terminateInGroup'): Cloud {
-  let before: GroupDetail | null = null;
+  let before: readonly GroupState[] | null = null;
   let stale = false;
   return new Proxy<Cloud>(site.cloud, {
     get(target, key) {
@@ -347,11 +347,11 @@ function lagging(site: Site, operation: 'attach' | 'detach' | 'terminateInGroup'
           return target[operation](group, id);
         };
       }
-      if (key === 'groupInDetail') {
-        return async (group: GroupName): Promise<GroupDetail> => {
+      if (key === 'groupsNamed') {
+        return async (where: CloudPlace, names: readonly string[]): Promise<readonly GroupState[]> => {
           const old = stale ? before : null;
           stale = false;
-          before = await target.groupInDetail(group);
+          before = await target.groupsNamed(where, names);
           return old ?? before;
         };
       }

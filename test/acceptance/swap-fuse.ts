@@ -9,7 +9,7 @@ export interface Loss {
 }
 
 /** Writes of the store that take a run further. A claim is one only when it finds a run; leases decide nothing. */
-const STORE_WRITES: ReadonlySet<string> = new Set(['record', 'recordSwap', 'claim']);
+const STORE_WRITES: ReadonlySet<string> = new Set(['record', 'recordSwap', 'claim', 'settle']);
 
 /**
  * A process that can be lost: from that moment none of its calls comes back and none takes effect, as if the machine had
@@ -29,11 +29,11 @@ export class Fuse {
     return this.#lost;
   }
 
-  store(site: Site): SqliteStore {
+  store(site: Pick<Site, 'store'>): SqliteStore {
     return this.#wrap('store', site.store, STORE_WRITES);
   }
 
-  cloud(site: Site): Cloud {
+  cloud(site: { readonly cloud: Cloud }): Cloud {
     return this.#wrap('cloud', site.cloud, new Set<string>(WRITES));
   }
 

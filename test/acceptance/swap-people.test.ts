@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CloudOperation } from '../../src/cloud/simulated/call-book.ts';
+import { group } from '../../src/cloud/simulated/world.ts';
 import { Site, type SiteOptions, stepsOf, WEB } from './swap-site.ts';
 
 /** Orders a swap of the first member and lets time pass until the operation has been called once. */
@@ -18,6 +19,8 @@ async function until(
 }
 
 const denied = { code: 'AccessDenied', status: 403 };
+/** A group rests for so long at most after one failed swap. */
+const REST_MS = 60_000;
 
 test('pitfall 3: a maximum that a person sets during the swap stays', async () => {
   const { site, id } = await until('attach', { spec: { max: 4 } });
@@ -121,6 +124,7 @@ test('what an earlier swap could not give back is given back by the next one', a
   const failed = await site.ended(id);
   assert.deepEqual([failed.state, failed.error?.reason], ['failed', 'denied']);
   assert.notDeepEqual(site.leftBehind(), [], 'the hold of the failed swap is still there');
+  await site.clock.advance(REST_MS);
   const next = await site.ended(await site.order(site.member(0)));
   assert.equal(next.state, 'succeeded');
   assert.deepEqual(site.leftBehind(), []);
@@ -132,6 +136,7 @@ test('what an earlier swap could not give back is given back even when the next 
   site.cloud.failNext('resize', denied);
   assert.equal((await site.ended(id)).state, 'failed');
   assert.equal(site.web().max, 5);
+  await site.clock.advance(REST_MS);
   site.cloud.failNext('attach', denied);
   const next = await site.ended(await site.order(site.member(0)));
   assert.equal(next.state, 'rolled_back');
@@ -156,3 +161,30 @@ test('a scale-out right after the one instance too many was taken back is not ta
   assert.deepEqual([site.web().desired, site.web().members.length], [5, 5]);
   assert.deepEqual(site.leftBehind(), []);
 });
+
+for (const name of ['web', 'api']) {
+  test(`an old instance that a person attaches to ${name} right after its release is not terminated`, async () => {
+    const { site, old, id } = await until('detach', { others: [group('api', { max: 1 })] });
+    const isMember = (): boolean => site.web().members.some(({ instanceId }) => instanceId === old);
+    assert.ok(await site.clock.advanceUntil(() => !isMember(), 300_000));
+    await site.cloud.attach({ ...WEB, name }, old);
+    const run = await site.ended(id);
+    await site.clock.advance(600_000);
+    assert.ok(site.runs(old));
+    // Back in its own group it is waited for, as one that takes its time, and then left alone.
+    assert.equal(run.state, 'succeeded', run.error?.message);
+    assert.ok(stepsOf(run).includes('terminate-old skipped'));
+    assert.deepEqual(site.leftBehind(), []);
+  });
+}
+
+for (const seed of [1, 2, 3, 4, 5]) {
+  test(`readings that are older than the release do not keep the old instance from being terminated (${seed})`, async () => {
+    const site = new Site({ rest: { readLagMs: 25_000 } });
+    await site.process();
+    const old = site.member(seed % 4);
+    await site.clock.advance(seed * 7_000);
+    assert.equal((await site.ended(await site.order(old))).state, 'succeeded');
+    assert.ok(!site.runs(old));
+  });
+}

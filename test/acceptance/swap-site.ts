@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import type { ActionWorld } from '../../src/actions/action.ts';
+import type { LaunchVia } from '../../src/actions/asg/swap-plan.ts';
 import { ACTIONS } from '../../src/actions/catalog.ts';
+import type { HttpSender } from '../../src/actions/http/sender.ts';
 import { createLiveMemory, type LiveMemory } from '../../src/actions/live-memory.ts';
 import { isOver, type Run, type StepRecord } from '../../src/actions/run.ts';
+import { sparingCloud } from '../../src/actions/spare-instance.ts';
 import { createUnavailableMarkets } from '../../src/actions/unavailable-markets.ts';
 import { createWorker, type Worker } from '../../src/actions/worker.ts';
 import type { GroupName } from '../../src/base/group-name.ts';
@@ -26,7 +29,7 @@ import type { Decision } from '../../src/engine/decision.ts';
 import type { Event } from '../../src/engine/event.ts';
 import { effectivePolicy } from '../../src/engine/policies.ts';
 import type { PolicySpec } from '../../src/engine/policy.ts';
-import type { SwapSpec } from '../../src/engine/rule.ts';
+import type { ActionSpec, SwapSpec } from '../../src/engine/rule.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/state/sqlite-store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
@@ -43,17 +46,21 @@ export const LENIENT: PolicySpec = {
   minInstanceAgeMs: 0,
 };
 
-const SPOT_SWAP: SwapSpec = {
+export const SPOT_SWAP: SwapSpec = {
   to: 'spot',
+  order: null,
+  headroom: null,
   terminate: true,
   urgent: false,
-  headroom: null,
+  beforeRelease: [],
   fallbackToOnDemand: null,
   lifecycleHooks: null,
+  waits: {},
 };
 
 export const WRITES: readonly CloudOperation[] = [
   'launch',
+  'launchFleet',
   'terminate',
   'attach',
   'detach',
@@ -69,7 +76,15 @@ export const WRITES: readonly CloudOperation[] = [
 export interface SiteOptions {
   readonly spec?: Partial<Omit<GroupSpec, 'name'>>;
   readonly rest?: Partial<Omit<SimulatedWorld, 'groups'>>;
+  /** Groups beside `web`. */
+  readonly others?: readonly GroupSpec[];
+  /** How many runs a process performs at the same time; 4 where not given. */
+  readonly concurrency?: number;
   readonly policies?: readonly PolicySpec[];
+  /** How launches are made; one after the other where not given. */
+  readonly launchVia?: LaunchVia;
+  /** Whom beforeRelease asks. */
+  readonly sendHttp?: HttpSender;
   /** Id of the instance that Coppice runs on. */
   readonly ownInstance?: string;
 }
@@ -105,7 +120,7 @@ export class Site {
     this.cloud = new SimulatedCloud({
       clock: this.clock,
       random: seededRandom(7),
-      world: world([web], options.rest),
+      world: world([web, ...(options.others ?? [])], options.rest),
     });
     this.store = openSqliteStore({
       path: ':memory:',
@@ -131,8 +146,9 @@ export class Site {
   }
 
   /** Starts a process; `store` and `cloud` may be wrapped by a test that loses it. */
-  async process(ports: { store?: SqliteStore; cloud?: Cloud } = {}): Promise<Process> {
-    const { store = this.store, cloud = this.cloud } = ports;
+  async process(ports: { store?: SqliteStore; cloud?: Cloud; ownInstance?: string } = {}): Promise<Process> {
+    const { store = this.store, ownInstance = this.#options.ownInstance ?? null } = ports;
+    const cloud = sparingCloud(ports.cloud ?? this.cloud, ownInstance);
     const { clock } = this;
     const markets = createUnavailableMarkets(clock);
     const memory = createLiveMemory(store, markets);
@@ -149,10 +165,14 @@ export class Site {
       },
       marketFailed: markets.failed,
       marketServed: markets.served,
-      ownInstance: this.#options.ownInstance ?? null,
+      ownInstance,
+      recommender: null,
+      launchVia: this.#options.launchVia ?? 'run-instances',
+      sendHttp: this.#options.sendHttp ?? (() => Promise.reject(new Error('nobody is asked here'))),
     };
     const worker = createWorker({
-      ...{ store, cloud, memory, clock, metrics, world: actionWorld, actions: ACTIONS, concurrency: 4 },
+      ...{ store, cloud, memory, clock, metrics, world: actionWorld, actions: ACTIONS },
+      concurrency: this.#options.concurrency ?? 4,
       ...{ random: seededRandom(11), log: silentLog, holder: `process-${this.#holders++}` },
       progressed: (run, step) => void told.push({ run, step }),
     });
@@ -161,7 +181,16 @@ export class Site {
   }
 
   /** Puts a swap of the instance into the queue; answers the run's id. */
-  async order(instanceId: string, swap: Partial<SwapSpec> = {}, name: GroupName = WEB): Promise<string> {
+  order(instanceId: string, swap: Partial<SwapSpec> = {}, name: GroupName = WEB): Promise<string> {
+    return this.orderActions(instanceId, [{ kind: 'swap', swap: { ...SPOT_SWAP, ...swap } }], name);
+  }
+
+  /** Puts a run of these actions on the instance into the queue; answers its id. */
+  async orderActions(
+    instanceId: string,
+    actions: readonly ActionSpec[],
+    name: GroupName = WEB,
+  ): Promise<string> {
     const at = this.clock.now();
     const runId = this.#newId('run');
     const event = eventOf(this.#newId('evt'), at);
@@ -170,9 +199,9 @@ export class Site {
       ...{ event: { id: event.id, type: event.type, source: event.source }, because: [], runId },
       ...{ outcome: 'dispatched', reason: 'matched', detail: '' },
       subject: { group: name, instance: instanceId },
-      actions: [{ kind: 'swap', swap: { ...SPOT_SWAP, ...swap } }],
+      actions,
     };
-    const { actions, id: decisionId } = decision;
+    const { id: decisionId } = decision;
     const run: Run = {
       ...{ id: runId, decisionId, rule: 'a-rule', group: name, instanceId, actions, state: 'pending' },
       ...{ dueAt: at, createdAt: at, finishedAt: null, attempt: 0, error: null, steps: [] },

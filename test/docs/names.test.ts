@@ -132,13 +132,15 @@ test('every state of runs and steps has its row, in order', () => {
 });
 
 test("the swap's page has its steps, in order", () => {
-  const steps = tableRows(document('docs/swap.md')).flatMap(([number = '', name = '']) =>
-    /^\d+$/.test(number) ? [name.replaceAll('`', '')] : [],
-  );
-  assert.deepEqual(
-    steps,
-    swap.steps.map(({ name }) => name),
-  );
+  for (const [index, title] of ['## Launch first', '## Detach first'].entries()) {
+    const steps = tableRows(section(document('docs/swap.md'), title)).flatMap(([number = '', name = '']) =>
+      /^\d+$/.test(number) ? [name.replaceAll('`', '')] : [],
+    );
+    assert.deepEqual(
+      steps,
+      swap.orders[index]?.map(({ name }) => name),
+    );
+  }
 });
 
 const LABELS = tableRows(section(document('docs/metrics.md'), '## Labels'));

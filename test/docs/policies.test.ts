@@ -11,7 +11,7 @@ function proposal(but: Partial<SwapProposal>): SwapProposal {
   const view = group([old, instance('i-2'), onDemand('i-3')]);
   return {
     ...{ policy: limits(), group: view, instance: old, to: 'spot', urgent: false },
-    ...{ swaps: [], pausedBecause: null, now: NOW, ...but },
+    ...{ swaps: [], pausedBecause: null, rest: null, now: NOW, ...but },
   };
 }
 

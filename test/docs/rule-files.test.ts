@@ -55,26 +55,40 @@ test('all files of rules/ pass the check together', () => {
   assert.deepEqual(mergeRules(files).problems, []);
 });
 
-interface SwapSchema {
-  readonly properties: {
-    readonly swap: { readonly properties: Readonly<Record<string, { default?: unknown }>> };
+type Parameters = Readonly<Record<string, { default?: unknown }>>;
+
+/** The parameters of each action, by its name. */
+function actionsInSchema(): Readonly<Record<string, Parameters>> {
+  const { $defs } = ruleFileJsonSchema() as unknown as {
+    $defs: { action: { anyOf: { properties: Record<string, { properties: Parameters }> }[] } };
   };
+  const forms = $defs.action.anyOf.flatMap(({ properties }) => Object.entries(properties));
+  return Object.fromEntries(forms.map(([name, { properties }]) => [name, properties]));
 }
 
-test("the swap's page has every parameter of the action, with its default", () => {
-  const schema = ruleFileJsonSchema() as unknown as {
-    properties: { rules: { items: { properties: { then: { items: SwapSchema } } } } };
-  };
-  const { properties } = schema.properties.rules.items.properties.then.items.properties.swap;
-  const parameters = section(document('docs/swap.md'), '## Parameters');
-  assert.deepEqual(firstColumn(parameters), Object.keys(properties));
-  for (const [name, { default: fallback }] of Object.entries(properties)) {
-    if (fallback === undefined) continue;
-    const row = parameters.text.split('\n').find((line) => line.startsWith(`| \`${name}\``));
-    assert.equal(
-      row?.endsWith(`| \`${String(fallback)}\` |`),
-      true,
-      `${name} defaults to ${String(fallback)}`,
-    );
-  }
+const PLACES: Readonly<Record<string, readonly [file: string, heading: string]>> = {
+  swap: ['docs/swap.md', '## Parameters'],
+  detach: ['docs/rules.md', '### detach and terminate'],
+  terminate: ['docs/rules.md', '### detach and terminate'],
+  http: ['docs/rules.md', '### http'],
+};
+
+test('every action has a place in the documents', () => {
+  assert.deepEqual(Object.keys(actionsInSchema()), Object.keys(PLACES));
 });
+
+for (const [action, properties] of Object.entries(actionsInSchema()))
+  test(`the documents have every parameter of ${action}, with its default`, () => {
+    const [file = '', heading = ''] = PLACES[action] ?? [];
+    const parameters = section(document(file), heading);
+    assert.deepEqual(firstColumn(parameters), Object.keys(properties));
+    for (const [name, { default: fallback }] of Object.entries(properties)) {
+      if (fallback === undefined || typeof fallback === 'object') continue;
+      const row = parameters.text.split('\n').find((line) => line.startsWith(`| \`${name}\``));
+      assert.equal(
+        row?.endsWith(`| \`${String(fallback)}\` |`),
+        true,
+        `${name} defaults to ${String(fallback)}`,
+      );
+    }
+  });

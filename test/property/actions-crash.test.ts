@@ -29,7 +29,13 @@ interface Timed {
   readonly what: Happening;
 }
 
-const operation = fc.constantFrom<CloudOperation>(...WRITES, 'groupInDetail', 'instances', 'targetHealth');
+const operation = fc.constantFrom<CloudOperation>(
+  ...WRITES,
+  'groupsNamed',
+  'groupInDetail',
+  'instances',
+  'targetHealth',
+);
 const trouble: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constant('fault' as const), operation, fault: fc.constantFrom(...PASSING) }),
   fc.record({

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { type Found, SCENARIOS } from './fault-matrix.ts';
+
+/** In a thread of its own: node:test follows each promise of a test, which costs more than all the rest. */
+function searchedFor(name: string): Promise<Found> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('./fault-matrix-worker.ts', import.meta.url), { workerData: name });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+for (const { name } of SCENARIOS) {
+  test(`${name}: ends well and leaves nothing behind, whatever goes wrong at any call`, async (t) => {
+    const { calls, cases, wrong } = await searchedFor(name);
+    t.diagnostic(`${cases} cases over ${calls} calls`);
+    assert.deepEqual(wrong, []);
+  });
+}
