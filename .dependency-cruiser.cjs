@@ -65,8 +65,8 @@ module.exports = {
       name: 'adapters-are-wired-in-app',
       comment: 'Only src/app.ts and src/cli choose an adapter; everyone else sees the port.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(app\\.ts$|cli/|cloud/(aws|simulated)/|state/)' },
-      to: { path: '^src/(cloud/(aws|simulated)|state)/' },
+      from: { path: '^src/', pathNot: '^src/(app\\.ts$|cli/|cloud/(aws|simulated|recommender)/|state/)' },
+      to: { path: '^src/(cloud/(aws|simulated|recommender)|state)/' },
     },
     {
       name: 'app-is-the-root',

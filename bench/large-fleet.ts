@@ -54,6 +54,7 @@ function machine(n: number): Instance {
     zone: 'eu-west-1a',
     subnet: 'subnet-1',
     purchaseOption: 'spot',
+    platform: 'Linux/UNIX',
     state: 'running',
     stateReason: null,
     launchedAt: 0,

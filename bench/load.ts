@@ -72,13 +72,15 @@ export function notifications(
   about: (n: number) => { readonly instance: string; readonly n: number },
 ): string[] {
   return Array.from({ length: count }, (_, position) => {
-    const { instance, n } = about(position);
-    return notification(alertname, instance, n);
+    return notification(alertname, [about(position)]);
   });
 }
 
-function notification(alertname: string, instance: string, n: number): string {
-  const labels = { alertname, instance_id: instance, severity: 'warning', cluster: 'bench', n: String(n) };
+/** One notification with an alert about each of the instances. */
+export function notification(
+  alertname: string,
+  about: readonly { readonly instance: string; readonly n: number }[],
+): string {
   return JSON.stringify({
     version: '4',
     groupKey: `{}:{alertname="${alertname}"}`,
@@ -86,19 +88,17 @@ function notification(alertname: string, instance: string, n: number): string {
     status: 'firing',
     receiver: 'coppice',
     groupLabels: { alertname },
-    commonLabels: labels,
+    commonLabels: { alertname },
     commonAnnotations: {},
     externalURL: 'http://alertmanager.example',
-    alerts: [
-      {
-        status: 'firing',
-        labels,
-        annotations: { summary: 'one of many' },
-        startsAt: '2026-01-01T00:00:00.123456789Z',
-        endsAt: '0001-01-01T00:00:00Z',
-        generatorURL: 'http://prometheus.example/graph?g0.expr=up',
-        fingerprint: n.toString(16).padStart(16, '0'),
-      },
-    ],
+    alerts: about.map(({ instance, n }) => ({
+      status: 'firing',
+      labels: { alertname, instance_id: instance, severity: 'warning', cluster: 'bench', n: String(n) },
+      annotations: { summary: 'one of many' },
+      startsAt: '2026-01-01T00:00:00.123456789Z',
+      endsAt: '0001-01-01T00:00:00Z',
+      generatorURL: 'http://prometheus.example/graph?g0.expr=up',
+      fingerprint: n.toString(16).padStart(16, '0'),
+    })),
   });
 }

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import process from 'node:process';
+import { callsOfSwaps } from './calls.ts';
 import { coldStart } from './cold-start.ts';
 import { ingestAgainstEcho, throughRunsAgainstEcho } from './ingest.ts';
+import { alertToLaunch } from './latency.ts';
 import { memoryOverEvents } from './memory.ts';
 import { manyRulesAgainstFew } from './rules.ts';
 
@@ -24,6 +26,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   rules: manyRulesAgainstFew,
   memory: memoryOverEvents,
   start: coldStart,
+  calls: callsOfSwaps,
+  latency: alertToLaunch,
 };
 
 const asked = process.argv.slice(2);
