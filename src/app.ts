@@ -249,7 +249,8 @@ function actingParts({ options, ports }: Site, common: Common) {
 }
 
 function progressed({ metrics, watcher }: BuiltPorts, run: Run, step: StepRecord | null): void {
-  if (step === null && isOver(run.state))
+  const ended = step === null && isOver(run.state);
+  if (ended && run.actions.some(({ kind }) => kind === 'swap'))
     metrics.swaps.inc({ outcome: run.state, to: swapTarget(run) ?? 'none' });
   watcher?.progressed(run, step);
 }

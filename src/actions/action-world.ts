@@ -4,12 +4,12 @@ import type { Ruleset } from '../engine/ruleset.ts';
 import type { ActionWorld } from './action.ts';
 import { createHttpSender } from './http/sender.ts';
 import type { LiveMemory } from './live-memory.ts';
-import type { HistoryStore } from './store.ts';
+import type { HistoryStore, QueryStore } from './store.ts';
 import type { UnavailableMarkets } from './unavailable-markets.ts';
 
 export interface ActionWorldDeps extends Pick<ActionWorld, 'ownInstance' | 'launchVia' | 'recommender'> {
   readonly ruleset: { current(): Ruleset };
-  readonly store: Pick<HistoryStore, 'recordSwap'>;
+  readonly store: Pick<HistoryStore, 'recordSwap'> & Pick<QueryStore, 'run'>;
   readonly memory: LiveMemory;
   readonly markets: UnavailableMarkets;
   readonly clock: Clock;
@@ -25,6 +25,7 @@ export function createActionWorld(deps: ActionWorldDeps): ActionWorld {
       await store.recordSwap(swap);
       memory.swapBegan(swap, clock.now());
     },
+    knownRun: (id) => store.run(id),
     marketFailed: markets.failed,
     marketServed: markets.served,
     ownInstance,

@@ -115,6 +115,8 @@ export interface ActionWorld {
   readonly memory: Memory;
   /** A swap touches its group now: counted by cooldowns and budgets. Idempotent by run. */
   swapBegan(swap: SwapRecord): Promise<void>;
+  /** Any run on record, such as an earlier one of the group; null when there is none of that id. */
+  knownRun(id: string): Promise<Run | null>;
   /** A market had no capacity; it is avoided for a while. */
   marketFailed(market: string): void;
   /** A market served; what was held against it is forgotten. */

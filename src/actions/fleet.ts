@@ -178,15 +178,15 @@ interface PriceBook {
 }
 
 function createPriceBook(deps: FleetDeps, came: () => void): PriceBook {
-  const books = new Map<string, { priceOf: PriceOf; askedAt: number }>();
+  const books = new Map<string, PriceList>();
   const nothingKnown: PriceOf = () => null;
   const ask = async ({ place, platform, zones }: Shelf): Promise<void> => {
     const key = bookKey(place, platform);
     const before = books.get(key)?.priceOf ?? nothingKnown;
-    books.set(key, { priceOf: before, askedAt: deps.clock.now() });
+    books.set(key, { priceOf: before, askedAt: deps.clock.now(), zones });
     try {
       const priceOf = pricesIn(await deps.cloud.marketData(place, zones, platform));
-      books.set(key, { priceOf, askedAt: deps.clock.now() });
+      books.set(key, { priceOf, askedAt: deps.clock.now(), zones });
       came();
     } catch (thrown) {
       deps.log.warn({ region: place.region, error: asFailure(thrown).message }, 'prices could not be read');
@@ -196,11 +196,24 @@ function createPriceBook(deps: FleetDeps, came: () => void): PriceBook {
     of: (place) => (machine) => books.get(bookKey(place, machine.platform))?.priceOf(machine) ?? null,
     refresh(reading) {
       for (const shelf of shelvesOf(reading)) {
-        const askedAt = books.get(bookKey(shelf.place, shelf.platform))?.askedAt ?? Number.NEGATIVE_INFINITY;
-        if (deps.clock.now() - askedAt >= PRICES_MAX_AGE_MS) void ask(shelf);
+        const list = books.get(bookKey(shelf.place, shelf.platform));
+        if (list === undefined || isOutdated(list, shelf.zones, deps.clock.now())) void ask(shelf);
       }
     },
   };
+}
+
+interface PriceList {
+  readonly priceOf: PriceOf;
+  /** When it was asked for last, whether or not an answer came; ms since the epoch. */
+  readonly askedAt: number;
+  /** Those that were asked for. */
+  readonly zones: readonly string[];
+}
+
+/** Also when a group has reached another zone: else neither its new members nor the group as a whole had a price for a while. */
+function isOutdated({ askedAt, zones }: PriceList, needed: readonly string[], now: number): boolean {
+  return now - askedAt >= PRICES_MAX_AGE_MS || needed.some((zone) => !zones.includes(zone));
 }
 
 /** Machines whose prices are read together. */

@@ -1,4 +1,4 @@
-/** An interruption counts half as much after so long (design: swap.md, "Recommend", 3). */
+/** An interruption counts half as much after so long (docs/swap.md, "Candidates"). */
 const HALF_LIFE_MS = 7 * 86_400_000;
 /** After four half-lives one counts less than a sixteenth, and is left out; the store keeps swaps for longer (31 days). */
 export const INTERRUPTIONS_REMEMBERED_MS = 4 * HALF_LIFE_MS;

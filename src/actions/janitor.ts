@@ -8,7 +8,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { finishHold, unlessDone } from './asg/finish-hold.ts';
 import { markOn, markTextOn } from './asg/hold-mark.ts';
-import { groupOrNull } from './asg/membership.ts';
+import { groupOrNull, READ_LAG_MS } from './asg/membership.ts';
 import { groupOf, isStray, type PlacedInstance, straysAmong } from './asg/orphans.ts';
 import { RUN_TAG } from './asg/tags.ts';
 import { fencedCloud } from './fenced-cloud.ts';
@@ -141,8 +141,9 @@ async function workOn(deps: JanitorDeps, one: Case, troubles: Troubles): Promise
 }
 
 /**
- * The run when it is over, null when the store does not know it. Only a group that a policy selects is worked on without
- * a run in the store: what is in other groups may belong to another Coppice.
+ * The run when it is over, null when the store does not know it. One that has only just ended counts as live: readings may
+ * still show its group in the middle of the swap. Only a group that a policy selects is worked on without a run in
+ * the store: what is in other groups may belong to another Coppice.
  */
 async function ownerOf(
   deps: JanitorDeps,
@@ -150,7 +151,7 @@ async function ownerOf(
   listed: Group | undefined,
 ): Promise<Run | null | 'live'> {
   const run = await deps.store.run(runId);
-  if (run !== null) return isOver(run.state) ? run : 'live';
+  if (run !== null) return isSettled(run, deps.clock.now()) ? run : 'live';
   const { policies } = deps.ruleset.current();
   const view = listed === undefined ? null : groupView(listed, new Map(), () => null);
   if (view !== null && policies.some((policy) => selects(policy, view))) return null;
@@ -159,6 +160,11 @@ async function ownerOf(
     'reject',
     'its run is unknown, and no policy selects its group: it may be of another Coppice',
   );
+}
+
+/** Over, and for so long that every reading shows what it has done. */
+function isSettled({ state, finishedAt }: Run, now: number): boolean {
+  return isOver(state) && now - (finishedAt ?? now) >= READ_LAG_MS;
 }
 
 /**

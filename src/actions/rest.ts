@@ -4,7 +4,7 @@ import { REFUSAL_REASONS } from '../engine/reason.ts';
 import { backoffMs, SWAP_BACKOFF } from './retry.ts';
 import { isOver, type Run, type RunError } from './run.ts';
 
-/** From so many failures in a row on a group rests for long (design: swap.md, "Recovery"). */
+/** From so many failures in a row on a group rests for long (docs/swap.md, "After failures"). */
 const FAILURES_UNTIL_REST = 3;
 /** How long. One attempt is made then, and if it fails the group rests for as long again. */
 const REST_MS = 3_600_000;

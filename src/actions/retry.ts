@@ -15,10 +15,10 @@ export const STEP_BACKOFF: Backoff = { baseMs: 1000, capMs: 30_000 };
 /** Looking whether something has happened yet. Runs look together, so that many cost hardly more than one. */
 const POLL_BACKOFF: Backoff = { baseMs: 2000, capMs: 8000 };
 
-/** Whole runs that were put off, when cloud or store are away (design: swap.md, "Recovery"). */
+/** Whole runs that were put off, when cloud or store are away. */
 export const RUN_BACKOFF: Backoff = { baseMs: 5000, capMs: 600_000 };
 
-/** Voluntary swaps of a group after a failed one, before it rests (design: swap.md, "Recovery"). */
+/** Voluntary swaps of a group after a failed one, before it rests (docs/swap.md, "After failures"). */
 export const SWAP_BACKOFF: Backoff = { baseMs: 60_000, capMs: 600_000 };
 
 /**

@@ -4,7 +4,7 @@ import type { CloudPlace, CloudReads, GroupState, Instance } from '../cloud/clou
 
 /** How long the first look of a step may wait for company; ms. Nothing beside the tens of ms that the request takes. */
 const LEAD_MS = 5;
-/** How long a look at something that takes its time may wait; ms (design: swap.md, "Cost in calls"). */
+/** How long a look at something that takes its time may wait; ms (docs/swap.md, "Cost in calls"). */
 const POLL_MS = 100;
 /**
  * How much longer either waits while a request of the same kind is under way; ms. As long as AWS takes for most answers, so

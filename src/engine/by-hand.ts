@@ -1,6 +1,6 @@
 import { type Event, tupleKey } from './event.ts';
 import { fingerprint } from './fingerprint.ts';
-import type { RuleSpec, SwapSpec, SwapTarget } from './rule.ts';
+import { PLAIN_SWAP, type RuleSpec, type SwapSpec, type SwapTarget } from './rule.ts';
 import { INTERNAL_TYPE_PREFIX } from './schedule.ts';
 
 /** Name of the rule behind every swap that a person asks for. No rule of a file may have it. */
@@ -45,17 +45,7 @@ export function swapRequestEvent(
 
 /** The built-in rule, for one way of buying: a voluntary swap, bound by every policy, which terminates the old instance. */
 export function byHandRule(to: SwapTarget): RuleSpec {
-  const swap: SwapSpec = {
-    to,
-    order: null,
-    headroom: null,
-    terminate: true,
-    urgent: false,
-    beforeRelease: [],
-    fallbackToOnDemand: null,
-    lifecycleHooks: null,
-    waits: {},
-  };
+  const swap: SwapSpec = { ...PLAIN_SWAP, to };
   const then = [{ kind: 'swap', swap } as const];
   return {
     name: BY_HAND_RULE,

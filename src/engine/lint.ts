@@ -7,7 +7,7 @@ import { type Matcher, parseMatcher } from './matcher.ts';
 import type { PolicySpec } from './policy.ts';
 import { canBeTrue } from './possibility.ts';
 import type { LintError, LintWarning, Problem } from './problem.ts';
-import { type CooldownScope, isUrgent, type RuleSpec, type TriggerSpec } from './rule.ts';
+import { type CooldownScope, isUrgent, type RuleSpec, type SwapSpec, type TriggerSpec } from './rule.ts';
 import { INTERNAL_TYPE_PREFIX, SCHEDULE_LABELS } from './schedule.ts';
 
 export interface LintInput {
@@ -152,11 +152,43 @@ function scopeProblems(scope: CooldownScope, scheduled: boolean, path: Path): Pr
 }
 
 function actionProblems(rule: RuleSpec, at: Path): readonly Problem[] {
-  if (rule.then.length === 0) return [error('no-action', 'the rule does nothing', [...at, 'then'])];
+  const path = [...at, 'then'];
+  if (rule.then.length === 0) return [error('no-action', 'the rule does nothing', path)];
+  return [...noCooldown(rule, at), ...chainProblems(rule, path), ...swapProblems(rule, path)];
+}
+
+function noCooldown(rule: RuleSpec, at: Path): readonly Problem[] {
   if (rule.cooldown !== null || rule.then.every(isUrgent)) return [];
   const message =
     'the rule takes out instances and has no cooldown: each repeated event may take out another one';
   return [warning('no-cooldown', message, at)];
+}
+
+/** What a swap or a removal leaves is no member any more, so a second one would always be refused. */
+function chainProblems({ then }: RuleSpec, at: Path): readonly Problem[] {
+  const first = then.find(({ kind }) => kind !== 'http');
+  return then.flatMap((action, index) => {
+    if (first === undefined || action === first || action.kind === 'http') return [];
+    const message = `only http can follow ${first.kind}: by then the instance has left its group, so ${action.kind} would be refused`;
+    return [error('after-removal', message, [...at, index])];
+  });
+}
+
+function swapProblems({ then }: RuleSpec, at: Path): readonly Problem[] {
+  return then.flatMap((action, index) =>
+    action.kind === 'swap' ? withoutEffect(action.swap, [...at, index, 'swap']) : [],
+  );
+}
+
+function withoutEffect({ to, order, headroom, urgent, minSaving }: SwapSpec, at: Path): readonly Problem[] {
+  const reach = urgent ? 'swaps that are not urgent' : 'swaps to spot';
+  const saving =
+    minSaving === undefined || !(urgent || to === 'on-demand')
+      ? []
+      : [warning('no-effect', `minSaving binds only ${reach}`, [...at, 'minSaving'])];
+  if (order !== 'detach-first' || headroom === null) return saving;
+  const message = 'headroom is for launch-first; detach-first needs none';
+  return [...saving, warning('no-effect', message, [...at, 'headroom'])];
 }
 
 function isOnlyScheduled({ on }: RuleSpec): boolean {

@@ -1,5 +1,6 @@
 /** What keeps rules from going into force, as the lint finds it. Closed set; shown in docs/rules.md. */
 export const LINT_ERRORS = {
+  'after-removal': 'an action needs the instance in its group, which an action before it has taken out',
   'bad-account': 'an account id is not twelve digits in quotes',
   'bad-condition': 'a condition has none, or several, of `all`, `any`, `not`, `condition` and `fact`',
   'bad-duration': 'a time is not written as one, or is 0 where it must not be',
@@ -36,7 +37,8 @@ export const LINT_ERRORS = {
 export const LINT_WARNINGS = {
   'missing-label': 'a cooldown counts by a label that scheduled events do not have, so all groups share it',
   'no-cooldown':
-    'a rule with a swap that is not urgent has no cooldown, so each repeated event may start another',
+    'a rule that takes out instances, and not because they go away anyway, has no cooldown, so each repeated event may take out another',
+  'no-effect': 'a parameter is never looked at, because of another one beside it',
 } as const;
 
 export type LintError = keyof typeof LINT_ERRORS;

@@ -1,6 +1,6 @@
 /**
  * Why something was not done: one closed set, counted in metrics, part of the API, documented in docs/reasons.md.
- * The first half is the decision's, the second half the swap's own (design: rules.md, swap.md).
+ * The first half is the decision's, the second half the swap's own.
  */
 export const REFUSAL_REASONS = {
   policy_paused: 'a policy or a person has paused the group',

@@ -80,6 +80,19 @@ export interface SwapSpec {
   readonly minSaving?: number;
 }
 
+/** A voluntary swap that leaves to the group's policies whatever they may say. */
+export const PLAIN_SWAP: SwapSpec = {
+  to: 'auto',
+  order: null,
+  headroom: null,
+  terminate: true,
+  urgent: false,
+  beforeRelease: [],
+  fallbackToOnDemand: null,
+  lifecycleHooks: null,
+  waits: {},
+};
+
 /** How a replacement may be bought; meanings: docs/swap.md. */
 export const SWAP_TARGETS = ['auto', 'spot', 'on-demand', 'same'] as const;
 export type SwapTarget = (typeof SWAP_TARGETS)[number];

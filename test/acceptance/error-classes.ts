@@ -21,11 +21,6 @@ export interface Call {
   make(): Promise<unknown>;
 }
 
-/** What the mishap asks of its caller: `retry`, `next`, `reject`, `done`; `retry` as well where an answer shows too little. */
-export function dispositionOf({ failure }: Mishap): Failure['disposition'] {
-  return failure?.disposition ?? 'retry';
-}
-
 interface Row {
   /** In the words of the AWS reference, section 6. */
   readonly name: string;
@@ -98,9 +93,6 @@ const ROWS: readonly Row[] = [
   row('state refusal', ['terminate'], 'OperationNotPermitted'),
 ];
 
-/** How many codes and texts the table has, over all operations. */
-export const SPELLINGS = ROWS.reduce((sum, { operations }) => sum + operations.length, 0);
-
 function row(
   name: string,
   operations: readonly CloudOperation[],
@@ -131,12 +123,12 @@ export function mishapsOf(operation: CloudOperation): readonly Mishap[] {
   return [...byVerdict.values(), ...(UNSEEN[operation] ?? [])];
 }
 
-/** The call takes effect, and its answer never comes; null for what only reads. */
-export function lostAnswerOf(operation: CloudOperation): Mishap | null {
-  if (!WRITES.includes(operation)) return null;
+/** The call takes effect, and its answer never comes; empty for what only reads. */
+export function lostAnswersOf(operation: CloudOperation): readonly Mishap[] {
+  if (!WRITES.includes(operation)) return [];
   const failure = refused(operation, { code: 'TimeoutError', message: 'socket hang up', status: null });
   const lost = (): Promise<never> => Promise.reject(failure);
-  return { what: 'lost answer', failure, meet: ({ make }) => make().then(lost, lost) };
+  return [{ what: 'lost answer', failure, meet: ({ make }) => make().then(lost, lost) }];
 }
 
 function refusing(what: string, failure: Failure): Mishap {

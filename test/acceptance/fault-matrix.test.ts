@@ -13,9 +13,10 @@ function searchedFor(name: string): Promise<Found> {
 }
 
 for (const { name } of SCENARIOS) {
-  test(`${name}: ends well and leaves nothing behind, whatever goes wrong at any call`, async (t) => {
-    const { calls, cases, wrong } = await searchedFor(name);
-    t.diagnostic(`${cases} cases over ${calls} calls`);
+  test(`${name}, ends well and leaves nothing behind, whatever goes wrong at any call`, async (t) => {
+    const { calls, ends, wrong } = await searchedFor(name);
+    const cases = Object.values(ends).reduce((sum, count) => sum + count, 0);
+    t.diagnostic(`${cases} cases over ${calls} calls: ${JSON.stringify(ends)}`);
     assert.deepEqual(wrong, []);
   });
 }

@@ -6,7 +6,7 @@ import { template } from '../../src/cloud/simulated/world.ts';
 import type { ActionSpec, SwapSpec } from '../../src/engine/rule.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { ruleset } from '../unit/engine/build.ts';
-import { lostAnswerOf, type Mishap, mishapsOf } from './error-classes.ts';
+import { lostAnswersOf, type Mishap, mishapsOf } from './error-classes.ts';
 import { FaultyCloud, type Trouble } from './faulty-cloud.ts';
 import { LENIENT, Site, type SiteOptions, SPOT_SWAP, stepsOf } from './swap-site.ts';
 
@@ -15,7 +15,7 @@ interface Scenario {
   readonly options: SiteOptions;
   readonly action: ActionSpec;
   readonly before?: (site: Site) => void;
-  /** What happens every second while the run goes on. */
+  /** What happens to the cloud whenever something else does. */
   readonly meanwhile?: (site: Site) => void;
   /** How many members serve at the least, at any time. */
   readonly least: number;
@@ -28,57 +28,62 @@ const swapping = (but: Partial<SwapSpec> = {}): ActionSpec => ({
   swap: { ...SPOT_SWAP, ...but },
 });
 
-const FLEET_TYPES = ['m6i.large', 'm5a.large'];
 const HOOK = { launching: false, terminating: true };
+const FLEET_TYPES = ['m6i.large', 'm5a.large'];
+/** Nothing but the two types may come, so that their capacity can be taken away. */
+const FEW = [{ ...LENIENT, instanceTypes: { allow: ['m5.large', ...FLEET_TYPES] } }];
+/** So long a replacement may be unhealthy: every look at it is one more call to go through. */
+const SOON = { healthyTargetMs: 5000 };
 
 export const SCENARIOS: readonly Scenario[] = [
   {
-    name: 'launch-first with a raised maximum and target groups',
+    name: 'a swap that launches first, in a full group with target groups',
     options: { spec: { max: 4, targetGroups: ['arn:a'] } },
     action: swapping(),
     least: 4,
     ends: 'succeeded',
   },
   {
-    name: 'launch-first with a terminating hook',
-    options: { spec: { max: 4, hooks: HOOK } },
+    name: 'a swap that launches first, in a group with a terminating hook and readings that lag behind',
+    options: { spec: { max: 4, hooks: HOOK }, rest: { readLagMs: 3000 } },
     action: swapping(),
     least: 4,
     ends: 'succeeded',
   },
   {
-    name: 'launch-first whose replacement never becomes healthy',
+    name: 'a swap that launches first, and whose replacement never becomes healthy',
     options: { spec: { max: 4, targetGroups: ['arn:a'] } },
-    action: swapping(),
+    action: swapping({ waits: SOON }),
     meanwhile: breakOurs,
     least: 4,
     ends: 'rolled_back',
   },
   {
-    name: 'detach-first at the minimum',
+    name: 'a swap that detaches first, in a full group at its minimum',
     options: { spec: { min: 4, max: 4 } },
     action: swapping({ order: 'detach-first' }),
     least: 3,
     ends: 'succeeded',
   },
   {
-    name: 'detach-first at the minimum with no capacity',
-    options: {
-      spec: { min: 4, max: 4 },
-      policies: [{ ...LENIENT, instanceTypes: { allow: ['m5.large', ...FLEET_TYPES] } }],
-    },
+    name: 'a swap that detaches first, in a group at its minimum, and finds no capacity',
+    options: { spec: { min: 4, max: 4 }, policies: FEW },
     action: swapping({ order: 'detach-first' }),
     before: dryFleet,
     least: 3,
     ends: 'rolled_back',
   },
   {
-    name: 'a fleet without capacity that falls back to on-demand',
-    options: {
-      spec: { max: 4, launch: template('m5.large') },
-      policies: [{ ...LENIENT, instanceTypes: { allow: ['m5.large', ...FLEET_TYPES] } }],
-      launchVia: 'auto',
-    },
+    name: 'a swap that detaches first, in a group with room, and whose replacement never becomes healthy',
+    options: { spec: { targetGroups: ['arn:a'] } },
+    action: swapping({ order: 'detach-first', waits: SOON }),
+    meanwhile: breakOurs,
+    least: 3,
+    ends: 'rolled_back',
+  },
+  {
+    name: 'a swap whose fleet finds no capacity and that falls back to on-demand',
+    options: { spec: { max: 4, launch: template('m5.large') }, policies: FEW, launchVia: 'auto' },
     action: swapping({ fallbackToOnDemand: true }),
     before: dryFleet,
     least: 4,
@@ -112,15 +117,14 @@ function membersOfOurs({ instances }: Snapshot): readonly string[] {
 /** Longer than everything that a run may undo or clean up, each with all its patience. */
 const LONGEST_S = 6 * 3600;
 const PEACE_S = 3600;
-/** Nothing happens in a group at rest but by a request, so it is looked at in longer steps. */
-const RESTING_STEP_S = 20;
 /** Cases played at the same time, each on its own clock: turns of the event loop are what virtual time costs most. */
 const AT_ONCE = 40;
 
 /** What a search through all the cases of a scenario has found; plain data. */
 export interface Found {
   readonly calls: number;
-  readonly cases: number;
+  /** How many cases ended in each state of a run. */
+  readonly ends: Readonly<Record<string, number>>;
   /** One sentence for each case that ended badly. */
   readonly wrong: readonly string[];
 }
@@ -130,18 +134,19 @@ export async function search(name: string): Promise<Found> {
   const scenario = SCENARIOS.find((one) => one.name === name);
   if (scenario === undefined) throw new Error(`no scenario ${name}`);
   const calm = await play(scenario, null);
-  const troubles = troublesOf(calm);
   const wrong = wrongIn(scenario, calm, null).map((problem) => `without any trouble: ${problem}`);
-  const queue = troubles.values();
+  const ends: Record<string, number> = {};
+  const queue = troublesOf(calm).values();
   const work = async (): Promise<void> => {
     for (const trouble of queue) {
       const played = await play(scenario, trouble);
+      ends[played.run.state] = (ends[played.run.state] ?? 0) + 1;
       const problems = wrongIn(scenario, played, trouble);
       if (problems.length > 0) wrong.push(`${textOf(trouble)}: ${problems.join(', ')}; ${runText(played)}`);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return { calls: calm.cloud.calls.length, cases: troubles.length, wrong };
+  return { calls: calm.cloud.calls.length, ends, wrong };
 }
 
 /** Every call of the run times every class of errors that it can meet times how long that lasts. */
@@ -150,14 +155,21 @@ function troublesOf({ cloud }: Played): readonly Trouble[] {
   return cloud.calls.flatMap((operation) => {
     const from = (seen.get(operation) ?? 0) + 1;
     seen.set(operation, from);
-    const lost = lostAnswerOf(operation);
-    const lasting = (mishap: Mishap, ...all: readonly number[]): Trouble[] =>
-      all.map((times) => ({ operation, from, times, mishap }));
+    const lasting = (times: number, mishaps: readonly Mishap[]): Trouble[] =>
+      mishaps.map((mishap) => ({ operation, from, times, mishap }));
+    const mishaps = mishapsOf(operation);
+    const passing = [...mishaps, ...lostAnswersOf(operation)];
     return [
-      ...mishapsOf(operation).flatMap((mishap) => lasting(mishap, 1, 3, Number.POSITIVE_INFINITY)),
-      ...(lost === null ? [] : lasting(lost, 1, 3)),
+      ...[1, 3].flatMap((times) => lasting(times, passing)),
+      ...lasting(Number.POSITIVE_INFINITY, lastingAmong(mishaps)),
     ];
   });
+}
+
+/** What lasts for ever and is no more than tried again is the same whatever it is called, and takes the longest to play. */
+function lastingAmong(mishaps: readonly Mishap[]): readonly Mishap[] {
+  const first = mishaps.find(({ failure }) => failure?.disposition === 'retry');
+  return mishaps.filter((mishap) => mishap === first || mishap.failure?.disposition !== 'retry');
 }
 
 function textOf({ operation, from, times, mishap }: Trouble): string {
@@ -187,7 +199,7 @@ async function play(scenario: Scenario, trouble: Trouble | null): Promise<Played
   site.cloud.byHand.suspend('web', ['AlarmNotification']);
   const before = site.cloud.snapshot();
   const old = site.member(0);
-  const watch = new Watch(site);
+  const watch = new Watch(site, scenario.meanwhile);
   const cloud = new FaultyCloud(site.cloud, trouble, () => watch.look());
   const { store, clock } = site;
   const { worker, told, metrics } = await site.process({ cloud: cloud.ofRun() });
@@ -202,10 +214,7 @@ async function play(scenario: Scenario, trouble: Trouble | null): Promise<Played
   });
   janitor.start();
   const runId = await site.orderActions(old, [scenario.action]);
-  await watch.until(LONGEST_S, () => {
-    scenario.meanwhile?.(site);
-    return isOver(told.at(-1)?.run.state ?? 'pending');
-  });
+  await watch.until(LONGEST_S, () => isOver(told.at(-1)?.run.state ?? 'pending'));
   cloud.heal();
   await worker.stop();
   await watch.until(PEACE_S, () => false);
@@ -220,26 +229,30 @@ async function play(scenario: Scenario, trouble: Trouble | null): Promise<Played
 class Watch {
   fewest = Number.POSITIVE_INFINITY;
   readonly #site: Site;
+  readonly #meanwhile: Scenario['meanwhile'];
   #atRest = false;
 
-  constructor(site: Site) {
+  constructor(site: Site, meanwhile: Scenario['meanwhile']) {
     this.#site = site;
+    this.#meanwhile = meanwhile;
   }
 
   look(): void {
+    this.#meanwhile?.(this.#site);
     const { members, desired } = this.#site.web();
     const serving = members.filter(isInService).length;
     this.fewest = Math.min(this.fewest, serving);
     this.#atRest = serving === members.length && serving === desired;
   }
 
-  /** Tells what is going on each second, but not while the group is at rest: there nothing happens but by a request. */
   async until(seconds: number, done: () => boolean): Promise<void> {
     const { clock } = this.#site;
-    for (const end = clock.now() + seconds * 1000; clock.now() < end && !done(); this.look()) {
-      const next = clock.now() + (this.#atRest ? RESTING_STEP_MS : 1000);
-      if (this.#atRest) await clock.advanceUntil(() => !this.#atRest || done(), RESTING_STEP_MS);
-      if (this.#atRest || next - clock.now() <= 1000) await clock.advance(next - clock.now());
+    const end = clock.now() + seconds * 1000;
+    while (clock.now() < end && !done()) {
+      // In a group at rest nothing happens but by a request, after which it is looked at.
+      if (this.#atRest) await clock.advanceUntil(() => !this.#atRest || done(), end - clock.now());
+      await clock.advance(Math.min(1000, end - clock.now()));
+      this.look();
     }
   }
 }
@@ -286,7 +299,7 @@ function endWrong(scenario: Scenario, played: Played, trouble: Trouble | null): 
         .members.map(({ instanceId }) => instanceId)
         .join()}`,
     );
-  if (run.state === 'failed' && !mayFail(run, trouble)) wrong.push('it must not fail');
+  if (run.state === 'failed' && !mayFail(scenario, run, trouble)) wrong.push('it must not fail');
   return wrong;
 }
 
@@ -322,15 +335,15 @@ function isRemoval({ action }: Scenario): boolean {
 const FORWARD = ['take-out', 'await-left', 'await-released', 'terminate-old', 'give-back'];
 
 /**
- * A run fails, and says so with the error that it met, where its plan did, where undoing was given up, and where cleaning up
- * was: then the group is right all the same.
+ * Only so may a run fail: its plan did, or undoing was given up, or cleaning up was. The group is right all the same, and the
+ * error tells what the run met, or waited for in vain, or why the swap had to be undone in the first place.
  */
-function mayFail({ steps, error }: Run, trouble: Trouble | null): boolean {
-  const code = trouble?.mishap.failure?.code ?? 'timeout';
-  const told = [code, 'timeout', 'market_unavailable'].includes(error?.reason ?? '');
-  const failed = steps.some(({ name, state }) => state === 'failed' && FORWARD.includes(name));
+function mayFail({ ends }: Scenario, { steps, error }: Run, trouble: Trouble | null): boolean {
+  const plan = steps.length === 1;
   const stuck = steps.some(({ state }) => state === 'undo_failed');
-  return told && (steps.length === 1 || failed || stuck);
+  const untidy = steps.some(({ name, state }) => state === 'failed' && FORWARD.includes(name));
+  const met = [trouble?.mishap.failure?.code, 'timeout'].includes(error?.reason);
+  return (plan || stuck || untidy) && (met || (stuck && ends === 'rolled_back'));
 }
 
 /** Nothing runs outside of the group but the old instance where terminating it has failed; the run's error tells. */

@@ -38,6 +38,20 @@ test('a swap beside its janitor makes the same mutating calls as one alone', asy
   assert.deepEqual(site.writes(), alone.writes());
 });
 
+for (let second = 0; second < 10; second++) {
+  test(`a sweep that still sees the middle of a swap that has just ended leaves it alone, begun at second ${second}`, async () => {
+    const site = new Site({ rest: { readLagMs: 25_000 } });
+    await site.process();
+    await site.clock.advance(second * 1000);
+    keepHouse(site);
+    const id = await site.order(site.member(0), { urgent: true, terminate: false });
+    assert.equal((await site.ended(id)).state, 'succeeded');
+    await site.clock.advance(600_000);
+    assert.deepEqual([site.web().desired, site.web().members.length], [4, 4]);
+    assert.deepEqual(site.leftBehind(), []);
+  });
+}
+
 test('a replacement that its own swap could not terminate is terminated later', async () => {
   const site = await kept();
   site.cloud.failNext('attach', denied);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ActionWorld } from '../../src/actions/action.ts';
+import { createActionWorld } from '../../src/actions/action-world.ts';
 import type { LaunchVia } from '../../src/actions/asg/swap-plan.ts';
 import { ACTIONS } from '../../src/actions/catalog.ts';
 import type { HttpSender } from '../../src/actions/http/sender.ts';
@@ -27,12 +28,12 @@ import {
 } from '../../src/cloud/simulated/world.ts';
 import type { Decision } from '../../src/engine/decision.ts';
 import type { Event } from '../../src/engine/event.ts';
-import { effectivePolicy } from '../../src/engine/policies.ts';
 import type { PolicySpec } from '../../src/engine/policy.ts';
-import type { ActionSpec, SwapSpec } from '../../src/engine/rule.ts';
+import { type ActionSpec, PLAIN_SWAP, type SwapSpec } from '../../src/engine/rule.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/state/sqlite-store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
+import { ruleset } from '../unit/engine/build.ts';
 
 export const WEB: GroupName = { account: DEFAULT_ACCOUNT, region: 'eu-west-1', name: 'web' };
 
@@ -46,17 +47,7 @@ export const LENIENT: PolicySpec = {
   minInstanceAgeMs: 0,
 };
 
-export const SPOT_SWAP: SwapSpec = {
-  to: 'spot',
-  order: null,
-  headroom: null,
-  terminate: true,
-  urgent: false,
-  beforeRelease: [],
-  fallbackToOnDemand: null,
-  lifecycleHooks: null,
-  waits: {},
-};
+export const SPOT_SWAP: SwapSpec = { ...PLAIN_SWAP, to: 'spot' };
 
 export const WRITES: readonly CloudOperation[] = [
   'launch',
@@ -157,17 +148,10 @@ export class Site {
     const told: { run: Run; step: StepRecord | null }[] = [];
     const policies = this.#options.policies ?? [LENIENT];
     const actionWorld: ActionWorld = {
-      policy: (view) => effectivePolicy(policies, view),
-      memory,
-      async swapBegan(swap) {
-        await store.recordSwap(swap);
-        memory.swapBegan(swap, clock.now());
-      },
-      marketFailed: markets.failed,
-      marketServed: markets.served,
-      ownInstance,
-      recommender: null,
-      launchVia: this.#options.launchVia ?? 'run-instances',
+      ...createActionWorld({
+        ...{ ruleset: { current: () => ruleset([], policies) }, store, memory, markets, clock },
+        ...{ ownInstance, recommender: null, launchVia: this.#options.launchVia ?? 'run-instances' },
+      }),
       sendHttp: this.#options.sendHttp ?? (() => Promise.reject(new Error('nobody is asked here'))),
     };
     const worker = createWorker({

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ActionWorld } from '../../src/actions/action.ts';
+import { createActionWorld } from '../../src/actions/action-world.ts';
 import { ACTIONS } from '../../src/actions/catalog.ts';
 import { createDispatcher } from '../../src/actions/dispatcher.ts';
 import { createFleet } from '../../src/actions/fleet.ts';
@@ -16,7 +17,6 @@ import { SimulatedCloud } from '../../src/cloud/simulated/simulated-cloud.ts';
 import type { Snapshot } from '../../src/cloud/simulated/snapshot.ts';
 import { type GroupSpec, group, world } from '../../src/cloud/simulated/world.ts';
 import type { Event } from '../../src/engine/event.ts';
-import { effectivePolicy } from '../../src/engine/policies.ts';
 import type { Ruleset } from '../../src/engine/ruleset.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/state/sqlite-store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
@@ -88,17 +88,9 @@ export class StormWorld {
       metrics,
     };
     const actionWorld: ActionWorld = {
-      policy: (view) => effectivePolicy(this.ruleset.policies, view),
-      memory,
-      async swapBegan(swap) {
-        await store.recordSwap(swap);
-        memory.swapBegan(swap, clock.now());
-      },
-      marketFailed: markets.failed,
-      marketServed: markets.served,
-      ownInstance: null,
-      launchVia: this.#options.launchVia,
-      recommender: null,
+      ...createActionWorld({
+        ...{ ...common, markets, ownInstance: null, recommender: null, launchVia: this.#options.launchVia },
+      }),
       sendHttp: () => Promise.resolve({ status: 200, text: '' }),
     };
     const workers = ['a', 'b'].map((name) =>

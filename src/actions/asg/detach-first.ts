@@ -2,8 +2,18 @@ import { asFailure, Failure } from '../../base/failure.ts';
 import type { GroupState, Member } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
 import { inAnyCase } from './give-back.ts';
-import { accepted, groupIfAny, groupNow, isElsewhere, isLeaving, mayLag, memberOf } from './membership.ts';
-import { endOld, insistOnReplacement, markReleased, PATIENCE_MS, removeOld } from './release.ts';
+import { markReleased } from './mark-released.ts';
+import {
+  accepted,
+  groupIfAny,
+  groupNow,
+  isElsewhere,
+  isLeaving,
+  mayLag,
+  memberOf,
+  READ_LAG_MS,
+} from './membership.ts';
+import { endOld, insistOnReplacement, PATIENCE_MS, removeOld } from './release.ts';
 import type { LeftFirst, SwapContext, SwapDetails } from './swap-details.ts';
 
 /**
@@ -16,13 +26,14 @@ export const detachOld: Step<SwapDetails> = {
   deadlineMs: () => PATIENCE_MS,
   async perform(context): Promise<StepOutcome> {
     const { release, old } = context.detail('plan');
-    await markReleased(context);
+    if (!context.detail('plan').terminate) await markReleased(context);
     const group = await groupNow(context);
     const member = memberOf(group, old.instanceId);
     if (member === undefined || isLeaving(member)) return leftBy(context, group);
+    const again = context.soFar('detach-old').desiredBefore !== undefined;
     const left: LeftFirst = { how: release, desiredBefore: group.desired };
     await context.checkpoint(left);
-    if (await accepted(removeOld(context))) return { kind: 'done', detail: lowered(left) };
+    if (await accepted(removeOld(context), again)) return { kind: 'done', detail: lowered(left) };
     return { kind: 'wait', for: `${old.instanceId} to be seen leaving` };
   },
   async undo(context): Promise<UndoOutcome> {
@@ -100,18 +111,32 @@ export async function mayReturn(context: SwapContext): Promise<boolean> {
   return !urgent && release === 'detach' && (await runs(context));
 }
 
-/** Attaches it again, which raises desired. False when it cannot serve any more, or has no place any more. */
+/**
+ * Attaches it again, which raises desired. False when it cannot serve any more, or has no place any more. A refusal soon after
+ * the same request was sent before proves neither: that one may have brought it back, unseen yet.
+ */
 async function returned(context: SwapContext): Promise<boolean> {
   if (!(await mayReturn(context))) return false;
+  const left = context.soFar('detach-old');
+  const now = context.clock.now();
+  const { returnsAt = now } = left;
+  await context.checkpoint({ ...left, returnsAt });
+  const isBack = await attached(context);
+  if (!isBack && returnsAt < now && now < returnsAt + READ_LAG_MS)
+    throw new Failure('group_changed', 'retry', 'the group has to show whether the old instance is back');
+  return isBack;
+}
+
+/** False when the request is refused. */
+async function attached({ cloud, run, detail }: SwapContext): Promise<boolean> {
   try {
-    await context.cloud.attach(context.run.group, context.detail('plan').old.instanceId);
+    await cloud.attach(run.group, detail('plan').old.instanceId);
+    return true;
   } catch (thrown) {
     const failure = asFailure(thrown);
-    if (failure.disposition === 'done') return true;
-    if (failure.disposition !== 'reject') throw failure;
-    return false;
+    if (failure.disposition !== 'done' && failure.disposition !== 'reject') throw failure;
+    return failure.disposition === 'done';
   }
-  return true;
 }
 
 /** The group launches one for it. What was to be terminated is, in any case: nobody else would know of it. */

@@ -1,8 +1,8 @@
-import { asFailure } from '../../base/failure.ts';
+import { asFailure, Failure } from '../../base/failure.ts';
 import type { Cloud, GroupState } from '../../cloud/cloud.ts';
 import { giveBackHold } from './give-back.ts';
 import { type AbandonedHold, type Remedy, remedyFor, replacedIn } from './orphans.ts';
-import { lowerTo } from './surplus.ts';
+import { lowerTo, type Surplus } from './surplus.ts';
 
 /**
  * Takes an abandoned hold one remedy further, from a fresh reading of its group and under the group's lock. Answers what
@@ -31,7 +31,7 @@ function apply(
     case 'take-out':
       return cloud.detach(group.group, remedy.instanceId);
     case 'lower':
-      return lowerTo(cloud, group, remedy.surplus);
+      return lower(cloud, group, remedy.surplus);
     case 'take-back':
       return takeBack(cloud, group, remedy.instanceId);
     case 'put-back':
@@ -44,6 +44,12 @@ function apply(
       return giveBackHold(cloud, group, mark, ...parts);
     }
   }
+}
+
+/** Whoever sweeps comes again, so it can wait for the group to launch what is one too many. */
+async function lower(cloud: Cloud, group: GroupState, surplus: Surplus): Promise<void> {
+  const lowering = await lowerTo(cloud, group, { ...surplus, launches: true });
+  if (lowering !== 'lowered') throw new Failure('group_changed', 'done', `the group is ${lowering}`);
 }
 
 /** One that may not come back, e.g. to a zone that the group has left, is given up: the group launches another one. */

@@ -5,8 +5,8 @@ import type { GroupState } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
 import { finishHold } from './finish-hold.ts';
 import { giveBackHold, resumeHeld } from './give-back.ts';
-import { type HoldMark, markOn, markText } from './hold-mark.ts';
-import { groupIfAny, groupNow, isLeaving, mayLag, memberOf } from './membership.ts';
+import { type HoldMark, markOn, markText, markTextOn } from './hold-mark.ts';
+import { beganAt, groupIfAny, groupNow, isLeaving, isPending, mayLag, memberOf } from './membership.ts';
 import { lowerDesired } from './surplus.ts';
 import type { GivenBack, Held, SwapContext, SwapDetails } from './swap-details.ts';
 import { HOLD_TAG } from './tags.ts';
@@ -24,9 +24,11 @@ export const hold: Step<SwapDetails> = {
   async perform(context): Promise<StepOutcome> {
     const { run } = context;
     const group = await groupNow(context);
-    const mark = markOn(group);
+    const mark = readableMark(group);
     if (mark !== null && mark.run !== run.id) return clear(context, group, mark);
-    const held = decidedBefore(context, group) ?? (await decideHold(context, group));
+    const decided = decidedBefore(context, group);
+    if (decided === null && !isMember(group, context)) return leftSincePlan(context);
+    const held = decided ?? (await decideHold(context, group));
     if (held === null) {
       const message = `desired ${group.desired} and maximum ${group.max}`;
       throw new Failure('size_refused', 'reject', message);
@@ -104,12 +106,19 @@ function isOneTooMany({ soFar, detail }: SwapContext, group: GroupState): string
 function notSeenYet(context: SwapContext, group: GroupState, held: Held): string | null {
   if (mayLag(context, 'hold') && !showsHold(context, group, held))
     return 'the group to show what is held on it';
-  const { protectedByUs, instanceId = '' } = context.soFar('await-in-service');
-  const member = memberOf(group, instanceId);
-  const unprotected = member?.lifecycleState === 'InService' && !member.protectedFromScaleIn;
-  return protectedByUs === true && unprotected && mayLag(context, 'await-in-service')
-    ? `the group to show the protection of ${instanceId}`
+  return mayLag(context, 'await-in-service') && !showsReplacement(context, group)
+    ? 'the group to show the replacement in service'
     : null;
+}
+
+/** As it was left, with its protection; unless it has been taken out again, or is leaving. */
+function showsReplacement({ run, soFar }: SwapContext, group: GroupState): boolean {
+  const { protectedByUs, instanceId } = soFar('await-in-service');
+  const isOut = run.steps.some(({ name, state }) => name === 'attach' && state === 'undone');
+  if (instanceId === undefined || isOut) return true;
+  const member = memberOf(group, instanceId);
+  if (member?.lifecycleState !== 'InService') return member !== undefined && !isPending(member);
+  return protectedByUs !== true || member.protectedFromScaleIn;
 }
 
 function showsHold({ run }: SwapContext, group: GroupState, held: Held): boolean {
@@ -122,14 +131,39 @@ function showsHold({ run }: SwapContext, group: GroupState, held: Held): boolean
   );
 }
 
+/** Written over, a mark that cannot be read would take with it what only a person can give back now. */
+function readableMark(group: GroupState): HoldMark | null {
+  const mark = markOn(group);
+  if (mark === null && markTextOn(group) !== undefined)
+    throw new Failure('group_changed', 'reject', `the group's tag ${HOLD_TAG} cannot be read`);
+  return mark;
+}
+
 /**
  * Finishes what an earlier swap of the group could not, as the janitor would, who cannot while this run has the group: taken
  * for what a person has set, it would stay for ever once its mark is written over.
  */
 async function clear(context: SwapContext, group: GroupState, mark: HoldMark): Promise<StepOutcome> {
   // The mark of a swap that has just ended may still be seen for a while.
-  if (!mayLag(context, 'hold')) await finishHold(context.cloud, { group, mark, run: null });
+  if (!mayLag(context, 'hold')) {
+    const run = await context.world.knownRun(mark.run);
+    await finishHold(context.cloud, { group, mark, run });
+  }
   return { kind: 'wait', for: `the hold of ${mark.run} to be given back` };
+}
+
+/** Whether the old instance is a member that nobody has taken out. */
+function isMember(group: GroupState, { detail }: SwapContext): boolean {
+  return memberOf(group, detail('plan').old.instanceId)?.lifecycleState.startsWith('Detach') === false;
+}
+
+/** E.g. when it was itself the replacement of the swap whose hold was finished first: there is nothing to replace any more. */
+async function leftSincePlan(context: SwapContext): Promise<StepOutcome> {
+  const { instanceId } = context.detail('plan').old;
+  if (mayLag(context, 'hold')) return { kind: 'wait', for: `the group to show ${instanceId}` };
+  // What an earlier process has decided to hold was never held, so there is nothing to give back.
+  await context.checkpoint({});
+  throw new Failure('instance_lost', 'reject', `${instanceId} has left the group since the swap was planned`);
 }
 
 /**
@@ -188,10 +222,11 @@ async function standDown(context: SwapContext, group: GroupState): Promise<void>
 /** Written down once it is done: a later look must not take somebody's scale-out for the same. */
 async function lowerOnce(context: SwapContext, group: GroupState): Promise<void> {
   const before = context.soFar('give-back').lowered === true;
-  const now = !before && (await lowerDesired(context, group));
-  if (now) await context.checkpoint({ lowered: true } satisfies GivenBack);
+  const now = before ? 'not-larger' : await lowerDesired(context, group, beganAt(context, 'give-back'));
+  if (now === 'lowered') await context.checkpoint({ lowered: true } satisfies GivenBack);
   const tooMany = before && group.members.filter((member) => !isLeaving(member)).length > group.desired;
-  if (now || tooMany) throw new Failure('group_changed', 'retry', 'the group has to be seen at its size');
+  if (now !== 'not-larger' || tooMany)
+    throw new Failure('group_changed', 'retry', 'the group has to be seen at its size');
 }
 
 /** Ends the protection that the new instance had for the window. AWS refuses to, and need not, once it is leaving. */

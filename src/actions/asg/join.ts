@@ -3,9 +3,9 @@ import type { GroupState, Member } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
 import { mayReturn } from './detach-first.ts';
 import { replacementOf } from './launch.ts';
-import { accepted, groupIfAny, groupNow, isLeaving, mayLag, memberOf } from './membership.ts';
+import { accepted, groupIfAny, groupNow, isLeaving, mayLag, mayLagSince, memberOf } from './membership.ts';
 import { insistOnReplacement } from './release.ts';
-import { lowerDesired } from './surplus.ts';
+import { isOneLarger, lowerDesired } from './surplus.ts';
 import type { InService, Joined, SwapContext, SwapDetails } from './swap-details.ts';
 
 /** States in which an instance will never serve. */
@@ -48,23 +48,32 @@ export const attach: Step<SwapDetails> = {
     insistOnOld(context, group);
     const member = memberOf(group, instanceId);
     if (member !== undefined) return takeOut(context, member);
-    const { owed } = context.soFar('attach');
-    if (owed === true && mayLag(context, 'attach'))
-      return { kind: 'wait', for: `the group to show whether ${instanceId} has joined it` };
-    if (owed === true) await payBack(context, group);
-    return { kind: 'undone' };
+    const { owed, takenOutAt } = context.soFar('attach');
+    if (owed === true && (mayLag(context, 'attach') || mayLagSince(context, takenOutAt)))
+      return { kind: 'wait', for: `the group to show whether ${instanceId} has joined it, and left` };
+    return owed === true ? payBack(context, group) : { kind: 'undone' };
   },
 };
 
 /**
- * The replacement was a member and is gone by itself, so its share of desired is still there. It stays for an old instance
- * that has left first and cannot come back: the group launches one.
+ * The replacement was a member and is gone. Where desired shows that it left by itself, its share is still there; that stays
+ * for an old instance that has left first and cannot come back: the group launches one.
  */
-async function payBack(context: SwapContext, group: GroupState): Promise<void> {
-  const joined = context.soFar('attach');
-  if (context.detail('plan').first === 'detach' && !(await mayReturn(context)))
-    await context.checkpoint({ ...joined, owed: false, replacedByGroup: true });
-  else if (await lowerDesired(context, group)) await context.checkpoint({ ...joined, owed: false });
+async function payBack(context: SwapContext, group: GroupState): Promise<UndoOutcome> {
+  const { goneAt = context.clock.now(), ...joined } = context.soFar('attach');
+  if (joined.desiredBefore === undefined || !isOneLarger(group, joined.desiredBefore)) {
+    await context.checkpoint({ ...joined, owed: false });
+    return { kind: 'undone' };
+  }
+  if (context.detail('plan').first === 'detach' && !(await mayReturn(context))) {
+    await context.checkpoint({ ...joined, goneAt, owed: false, replacedByGroup: true });
+    return { kind: 'undone' };
+  }
+  await context.checkpoint({ ...joined, goneAt });
+  const lowering = await lowerDesired(context, group, goneAt);
+  if (lowering === 'later') return { kind: 'wait', for: 'the group to launch what is one too many' };
+  if (lowering === 'lowered') await context.checkpoint({ ...joined, goneAt, owed: false });
+  return { kind: 'undone' };
 }
 
 /** A refusal says for sure that desired is as it was, unless the request was sent before and its answer lost. */
@@ -94,11 +103,11 @@ function insistOnOld(context: SwapContext, group: GroupState): void {
 
 /** Detaches the replacement again, and waits until it has left: terminated as a member, it would be replaced. */
 async function takeOut(context: SwapContext, { instanceId, lifecycleState }: Member): Promise<UndoOutcome> {
-  if (
-    lifecycleState === 'InService' &&
-    (await accepted(context.cloud.detach(context.run.group, instanceId)))
-  ) {
-    await context.checkpoint({ ...context.soFar('attach'), owed: false });
+  if (lifecycleState === 'InService') {
+    const joined = { ...context.soFar('attach'), takenOutAt: context.clock.now() };
+    await context.checkpoint(joined);
+    if (await accepted(context.cloud.detach(context.run.group, instanceId)))
+      await context.checkpoint({ ...joined, owed: false });
   }
   // Detaching a standby instance can make the group terminate another one (Auto Scaling guide, "Detach or attach instances").
   if (lifecycleState === 'Standby')

@@ -8,7 +8,7 @@ import { AWS_GROUP_TAG } from './tags.ts';
  * A reading may be older than what was done before it (AWS is eventually consistent; seen: some seconds): for so long after
  * a request, what it should have changed and seems not to have is looked at again.
  */
-const READ_LAG_MS = 30_000;
+export const READ_LAG_MS = 30_000;
 
 /** What it takes to read the group of a run. */
 type Reading = Pick<StepContext, 'cloud' | 'run'>;
@@ -43,6 +43,11 @@ export function isLeaving(member: Member): boolean {
   return member.lifecycleState.startsWith('Terminat') || member.lifecycleState.startsWith('Detach');
 }
 
+/** `Pending`, `Pending:Wait`, … */
+export function isPending(member: Member): boolean {
+  return member.lifecycleState.startsWith('Pending');
+}
+
 /** Whether somebody has made the machine a member of another group. Its own tag may still name the one that it has left. */
 export function isElsewhere({ tags }: Instance, { name }: GroupName): boolean {
   return (tags[AWS_GROUP_TAG] ?? name) !== name;
@@ -50,15 +55,17 @@ export function isElsewhere({ tags }: Instance, { name }: GroupName): boolean {
 
 /**
  * Waits for a request that takes a member out. False when AWS says that the member is on its way already, or gone, which
- * the last reading did not show yet: then the caller looks again, since only a reading tells who lowered desired.
+ * the last reading did not show yet: then the caller looks again, since only a reading tells who lowered desired. Of a request
+ * that is sent `again`, a refusal for the size may say the same: the first one may have brought the group to its minimum.
  */
-export async function accepted(request: Promise<void>): Promise<boolean> {
+export async function accepted(request: Promise<void>, again = false): Promise<boolean> {
   try {
     await request;
     return true;
   } catch (thrown) {
     const { code } = asFailure(thrown);
     if (code === 'state_refused' || code === 'no_longer_member') return false;
+    if (code === 'size_refused' && again) return false;
     throw thrown;
   }
 }
@@ -66,5 +73,15 @@ export async function accepted(request: Promise<void>): Promise<boolean> {
 /** Whether a reading now may still be older than what the step of the run did, or what was done right before it began. */
 export function mayLag({ run, clock }: Pick<StepContext, 'run' | 'clock'>, step: string): boolean {
   const record = run.steps.findLast(({ name }) => name === step);
-  return record !== undefined && clock.now() - (record.finishedAt ?? record.startedAt) < READ_LAG_MS;
+  return mayLagSince({ clock }, record?.finishedAt ?? record?.startedAt);
+}
+
+/** Whether a reading now may still be older than that time; not where there is none. */
+export function mayLagSince({ clock }: Pick<StepContext, 'clock'>, time: number | undefined): boolean {
+  return time !== undefined && clock.now() - time < READ_LAG_MS;
+}
+
+/** When the step of the run was begun, ms since the epoch; now, where it was not. */
+export function beganAt({ run, clock }: Pick<StepContext, 'run' | 'clock'>, step: string): number {
+  return run.steps.findLast(({ name }) => name === step)?.startedAt ?? clock.now();
 }

@@ -2,7 +2,7 @@ import { groupKey, groupOfKey } from '../../base/group-name.ts';
 import type { CloudPlace, Group, GroupState, Instance, Member } from '../../cloud/cloud.ts';
 import type { Run } from '../run.ts';
 import type { HoldMark, Leaving } from './hold-mark.ts';
-import { isLeaving, memberOf } from './membership.ts';
+import { isLeaving, isPending, memberOf } from './membership.ts';
 import { isOneLarger, type Surplus } from './surplus.ts';
 import type { SwapDetails } from './swap-details.ts';
 import { AWS_GROUP_TAG, GROUP_TAG, RELEASED_TAG, REPLACES_TAG, RUN_TAG } from './tags.ts';
@@ -77,8 +77,7 @@ export function remedyFor(hold: AbandonedHold): Remedy {
   const found = replacementIn(hold);
   if (found === null) return withoutReplacement(hold);
   const { member, machine } = found;
-  if (member.lifecycleState.startsWith('Pending'))
-    return { kind: 'wait', for: `${member.instanceId} to be in service` };
+  if (isPending(member)) return { kind: 'wait', for: `${member.instanceId} to be in service` };
   const oldId = machine.tags[REPLACES_TAG] ?? '';
   const old = memberOf(hold.group, oldId);
   if (old === undefined || isLeaving(old)) return goOn(hold, found, oldId);
@@ -177,9 +176,10 @@ function desiredBefore({ mark, run }: AbandonedHold): number | null {
   // Where the old instance left first, its own request has lowered desired.
   if (mark.leaving !== undefined) return null;
   if (run === null) return mark.held.max === null ? null : mark.held.max.to - 1;
-  return detailOf(run, 'release-old').lowered === true
-    ? null
-    : (detailOf(run, 'attach').desiredBefore ?? null);
+  const lowered = (['release-old', 'give-back'] as const).some(
+    (name) => detailOf(run, name).lowered === true,
+  );
+  return lowered ? null : (detailOf(run, 'attach').desiredBefore ?? null);
 }
 
 /** One that left by itself is a person's, where the store can tell. A member of any group is not to be terminated. */

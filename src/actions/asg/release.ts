@@ -2,10 +2,10 @@ import { Failure } from '../../base/failure.ts';
 import type { GroupState } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
 import { replacementOf } from './launch.ts';
+import { markReleased } from './mark-released.ts';
 import { accepted, groupIfAny, groupNow, isElsewhere, isLeaving, mayLag, memberOf } from './membership.ts';
 import { isOneLarger } from './surplus.ts';
 import type { Released, SwapContext, SwapDetails } from './swap-details.ts';
-import { RELEASED_TAG, RUN_TAG } from './tags.ts';
 
 /** For so long an unclear release, or an old instance that cannot be terminated, is worth trying: nobody else would. */
 export const PATIENCE_MS = 1_800_000;
@@ -19,8 +19,8 @@ export const releaseOld: Step<SwapDetails> = {
   pointOfNoReturn: true,
   deadlineMs: () => PATIENCE_MS,
   async perform(context): Promise<StepOutcome> {
-    const { release, old } = context.detail('plan');
-    await markReleased(context);
+    const { release, old, terminate } = context.detail('plan');
+    if (!terminate) await markReleased(context);
     const group = await groupNow(context);
     const member = memberOf(group, old.instanceId);
     const gone = member === undefined || isLeaving(member);
@@ -31,22 +31,10 @@ export const releaseOld: Step<SwapDetails> = {
     if (gone) return leftBy(context, group, 'found-gone');
     const released: Released = { how: release, lowered: true };
     await context.checkpoint(released);
-    if (await accepted(removeOld(context))) return { kind: 'done', detail: released };
+    if (await accepted(removeOld(context), sent !== undefined)) return { kind: 'done', detail: released };
     return { kind: 'wait', for: `${old.instanceId} to be seen leaving` };
   },
 };
-
-/**
- * What Coppice launched once and lets go now carries a tag that says so, before it is let go: the janitor would take it for
- * an instance left behind. Whoever has no such instance pays no call.
- */
-export async function markReleased({ cloud, run, detail }: SwapContext): Promise<void> {
-  const { terminate, old } = detail('plan');
-  if (terminate) return;
-  const [machine] = await cloud.instances(run.group, [old.instanceId]);
-  if (machine?.state !== 'running' || !(RUN_TAG in machine.tags) || RELEASED_TAG in machine.tags) return;
-  await cloud.tagInstance(run.group, old.instanceId, RELEASED_TAG, run.id);
-}
 
 /** Asks the group to let the old instance go, in the way that was planned, and to be smaller by it. */
 export function removeOld({ cloud, run, detail }: SwapContext): Promise<void> {
@@ -87,13 +75,18 @@ async function stillRuns(context: SwapContext): Promise<boolean> {
   return machine?.state === 'running';
 }
 
-/** Waits until connections are drained and hooks have run; a drain that takes longer than allowed is cut short. */
+/**
+ * Waits until connections are drained and hooks have run; a drain that takes longer than allowed is cut short. What is going
+ * away anyway and is not to be terminated drains by itself: in a storm of interruptions the next one of the group waits
+ * behind this swap, and has two minutes.
+ */
 export const awaitReleased: Step<SwapDetails> = {
   name: 'await-released',
   lateIs: 'done',
   deadlineMs: (context) => context.detail('plan').waits.releaseMs,
   async perform(context): Promise<StepOutcome> {
-    const { old } = context.detail('plan');
+    const { old, urgent, terminate } = context.detail('plan');
+    if (urgent && !terminate) return { kind: 'skipped' };
     const group = await groupNow(context);
     if (memberOf(group, old.instanceId) === undefined) return { kind: 'done', detail: {} };
     return { kind: 'wait', for: `${old.instanceId} to leave the group` };

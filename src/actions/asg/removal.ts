@@ -4,9 +4,9 @@ import { marketName } from '../../base/market.ts';
 import type { Capacity } from '../../cloud/cloud.ts';
 import type { RemovalSpec } from '../../engine/rule.ts';
 import { type Action, defineAction, type Step, type StepContext, type StepOutcome } from '../action.ts';
+import { markReleased } from './mark-released.ts';
 import { accepted, groupNow, isLeaving, memberOf } from './membership.ts';
 import { planRemoval, type RemovalPlan } from './removal-plan.ts';
-import { RELEASED_TAG, RUN_TAG } from './tags.ts';
 
 /** What each step of a removal writes down. */
 interface RemovalDetails extends Readonly<Record<string, object>> {
@@ -44,8 +44,9 @@ function takeOut(way: Way): Step<RemovalDetails> {
       const group = await groupNow(context);
       const member = memberOf(group, run.instanceId);
       if (member === undefined || isLeaving(member)) return foundGone(context);
+      const again = context.soFar('take-out').sent === true;
       await begin(context, way);
-      if (await accepted(request(context, way))) return { kind: 'done', detail: { sent: true } };
+      if (await accepted(request(context, way), again)) return { kind: 'done', detail: { sent: true } };
       return { kind: 'wait', for: `${run.instanceId} to be seen leaving` };
     },
   };
@@ -96,13 +97,6 @@ async function begin(context: RemovalContext, way: Way): Promise<void> {
   });
   if (way === 'detach') await markReleased(context);
   await context.checkpoint({ sent: true });
-}
-
-/** An instance that Coppice launched once would be taken for one left behind. */
-async function markReleased({ cloud, run }: RemovalContext): Promise<void> {
-  const [machine] = await cloud.instances(run.group, [run.instanceId]);
-  if (machine === undefined || !(RUN_TAG in machine.tags) || RELEASED_TAG in machine.tags) return;
-  await cloud.tagInstance(run.group, run.instanceId, RELEASED_TAG, run.id);
 }
 
 function request(context: RemovalContext, way: Way): Promise<void> {

@@ -1,19 +1,31 @@
 import type { Cloud, GroupState } from '../../cloud/cloud.ts';
-import { isLeaving } from './membership.ts';
+import { accepted, isLeaving } from './membership.ts';
 import type { SwapContext } from './swap-details.ts';
+
+/** For so long the group may take to launch what will be one too many: health checks find a dead member within a minute. */
+const LAUNCHES_WITHIN_MS = 90_000;
+
+/** What came of lowering desired; `later` means that the group has not launched yet what will be one too many. */
+export type Lowering = 'lowered' | 'not-larger' | 'later';
 
 /**
  * The attach has raised desired by one, and one instance leaves with a decrement for it. When that one left by itself
  * (reclaimed, dead), nobody lowered desired: the group replaces what it lost and would stay one larger for ever
- * (pitfall 8). Lowers desired here, unless somebody else has changed it meanwhile. Tells whether it did.
+ * (pitfall 8). Lowers desired here, unless somebody else has changed it meanwhile. `since` is when that began; ms since the
+ * epoch.
  */
-export async function lowerDesired(context: SwapContext, group: GroupState): Promise<boolean> {
-  const { cloud, run } = context;
+export async function lowerDesired(
+  context: SwapContext,
+  group: GroupState,
+  since: number,
+): Promise<Lowering> {
+  const { cloud, run, clock } = context;
   const { desiredBefore } = context.soFar('attach');
-  if (desiredBefore === undefined) return false;
+  if (desiredBefore === undefined) return 'not-larger';
   const { instanceId: replacement = null } = context.soFar('launch');
-  const since = run.steps.find(({ name }) => name === 'plan')?.startedAt ?? run.createdAt;
-  return lowerTo(cloud, group, { desired: desiredBefore, replacement, since });
+  const planned = run.steps.find(({ name }) => name === 'plan')?.startedAt ?? run.createdAt;
+  const surplus: Surplus = { desired: desiredBefore, replacement, since: planned };
+  return lowerTo(cloud, group, { ...surplus, launches: clock.now() - since < LAUNCHES_WITHIN_MS });
 }
 
 /** What is known of the swap that made the group one larger. */
@@ -25,18 +37,24 @@ export interface Surplus {
   readonly since: number;
 }
 
-/** Lowers desired to what it should be if it is exactly one larger. Tells whether it did. */
+/**
+ * Lowers desired to what it should be if it is exactly one larger: by the id of what the group has launched. Where desired
+ * itself is lowered the group chooses, perhaps one that serves, if it has launched another one at that moment: so not as
+ * long as it may still launch.
+ */
 export async function lowerTo(
   cloud: Pick<Cloud, 'instances' | 'terminateInGroup' | 'resize'>,
   group: GroupState,
-  surplus: Surplus,
-): Promise<boolean> {
-  if (!isOneLarger(group, surplus.desired)) return false;
+  surplus: Surplus & { readonly launches: boolean },
+): Promise<Lowering> {
+  if (!isOneLarger(group, surplus.desired)) return 'not-larger';
   const instanceId = await youngest(cloud, group, surplus);
-  // By its id where the group has launched it already: lowering desired lets the group choose, perhaps one that serves.
-  if (instanceId !== null) await cloud.terminateInGroup(group.group, instanceId);
-  else await cloud.resize(group.group, { desired: surplus.desired });
-  return true;
+  // One that is on its way out already is not taken for lowered: the next reading tells by how much the group is larger.
+  if (instanceId !== null)
+    return (await accepted(cloud.terminateInGroup(group.group, instanceId))) ? 'lowered' : 'later';
+  if (surplus.launches && !group.suspendedProcesses.includes('Launch')) return 'later';
+  await cloud.resize(group.group, { desired: surplus.desired });
+  return 'lowered';
 }
 
 /** Whether desired is exactly what the attach made of it, and may go back. */

@@ -81,6 +81,10 @@ export interface Joined {
   readonly desiredBefore: number;
   /** Whether an instance still has to leave with a decrement for it; false when the attach was refused or taken back. */
   readonly owed: boolean;
+  /** When the replacement was last asked to leave again; ms since the epoch. */
+  readonly takenOutAt?: number;
+  /** When the replacement was first seen to be gone again by itself; ms since the epoch. */
+  readonly goneAt?: number;
   /** The replacement is gone again by itself, and the group launches one in its place: then nobody else has to come back. */
   readonly replacedByGroup?: true;
 }
@@ -105,6 +109,8 @@ export interface LeftFirst {
   readonly desiredBefore: number;
   /** It is known that it did. */
   readonly lowered?: true;
+  /** When it was first asked to come back; ms since the epoch. */
+  readonly returnsAt?: number;
   /** The old instance does not come back, so desired does. */
   readonly putsBack?: true;
 }

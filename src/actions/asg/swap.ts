@@ -46,7 +46,7 @@ const DETACH_FIRST: SwapSteps = [
 ];
 
 /**
- * Replaces one instance of a group by one of another market (design: swap.md, "Steps of launch-first"), in the order that
+ * Replaces one instance of a group by one of another market (docs/swap.md, "Launch first"), in the order that
  * the plan has chosen. Until the point of no return everything can be undone; from there on the group is as it should be.
  */
 export const swap: Action = defineOrderedAction<SwapDetails>(

@@ -10,6 +10,7 @@ import type { Run, StepRecord } from '../../../src/actions/run.ts';
 import { performActions, type SagaDeps, type SagaEnd } from '../../../src/actions/saga.ts';
 import type { Claim } from '../../../src/actions/store.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
+import { PLAIN_SWAP } from '../../../src/engine/rule.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 
 const RUN: Run = {
@@ -24,22 +25,7 @@ const RUN: Run = {
   },
   ...{ group: { account: '1', region: 'eu-west-1', name: 'web' }, finishedAt: null, attempt: 1, error: null },
   steps: [],
-  actions: [
-    {
-      kind: 'swap',
-      swap: {
-        ...{ to: 'auto', terminate: true, urgent: false },
-        ...{
-          headroom: null,
-          fallbackToOnDemand: null,
-          lifecycleHooks: null,
-          order: null,
-          beforeRelease: [],
-          waits: {},
-        },
-      },
-    },
-  ],
+  actions: [{ kind: 'swap', swap: PLAIN_SWAP }],
 };
 
 /** The end of a process that was lost at one of its writes. */

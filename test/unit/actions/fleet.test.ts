@@ -164,6 +164,23 @@ test('prices are read again after five minutes, not with every reading', async (
   assert.equal(fake.asked.filter((what) => what.startsWith('prices')).length, 2);
 });
 
+test('prices are read at once when a group reaches a zone of which none were asked for, and then no more often', async () => {
+  const { fleet, clock, fake } = site();
+  await fleet.atMost(0);
+  await clock.advance(1);
+  const [group] = fake.groups;
+  assert.ok(group !== undefined);
+  const elsewhere = pair('i-2', spot('m5.large', 'eu-west-1b'));
+  fake.groups = [{ ...group, members: [...group.members, elsewhere.member] }];
+  fake.machines = [...fake.machines, elsewhere.machine];
+  const asked = (): number => fake.asked.filter((what) => what.startsWith('prices')).length;
+  for (let reading = 0; reading < 3; reading++) {
+    await fleet.atMost(0);
+    await clock.advance(15_000);
+  }
+  assert.equal(asked(), 2);
+});
+
 test('a member whose machine cannot be read is left out of the view: its market is unknown', async () => {
   const { fleet } = site({ groups: [groupOf(WEB, ['i-1', 'i-2'])] });
   const view = await fleet.atMost(0);

@@ -37,6 +37,8 @@ class House {
   machines: Instance[] = [];
   groups: GroupDetail[] = [planInput().group];
   runs: Readonly<Record<string, RunState>> = {};
+  /** When those that are over ended; long ago unless a test says otherwise. */
+  finishedAt = 0;
   policies: PolicySpec[] = [lax()];
   locked = false;
   /** What happens when the operation is called. */
@@ -69,7 +71,8 @@ class House {
     store: {
       run: (id) => {
         const state = this.runs[id];
-        return this.#call('run', state === undefined ? null : ({ id, state, steps: [] } as unknown as Run));
+        const run = { id, state, finishedAt: this.finishedAt, steps: [] };
+        return this.#call('run', state === undefined ? null : (run as unknown as Run));
       },
       lockGroup: (group) => this.#call('lock', this.locked ? null : { group, fence: 1 }),
       unlockGroup: () => this.#call('unlock', undefined),
@@ -123,6 +126,18 @@ test('the cloud is listed before the store is asked, machines before groups; the
     ...['terminate i-9', 'unlock'],
   ]);
   assert.equal(await orphansTerminated(house), 1);
+});
+
+test('what a run has left that has just ended waits until every reading shows what it has done', async () => {
+  const house = new House();
+  house.stray();
+  house.hold();
+  house.runs = { run_1: 'succeeded' };
+  house.finishedAt = house.clock.now();
+  await house.sweeps(3);
+  assert.deepEqual([house.count('lock'), house.count('terminate')], [0, 0]);
+  await house.clock.advance(10_000);
+  assert.deepEqual([house.count('lock'), house.count('terminate')], [2, 1]);
 });
 
 const FATES: readonly (readonly [state: RunState | null, terminated: boolean])[] = [

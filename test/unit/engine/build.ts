@@ -5,7 +5,13 @@ import type { NamedConditions } from '../../../src/engine/inline.ts';
 import type { Memory } from '../../../src/engine/memory.ts';
 import { limitsOf } from '../../../src/engine/policies.ts';
 import type { EffectivePolicy, PolicySpec } from '../../../src/engine/policy.ts';
-import type { ActionSpec, RuleSpec, SwapSpec, TriggerSpec } from '../../../src/engine/rule.ts';
+import {
+  type ActionSpec,
+  PLAIN_SWAP,
+  type RuleSpec,
+  type SwapSpec,
+  type TriggerSpec,
+} from '../../../src/engine/rule.ts';
 import { compileRuleset, type Ruleset } from '../../../src/engine/ruleset.ts';
 
 export const NOW = Date.UTC(2026, 0, 15, 12);
@@ -104,21 +110,7 @@ export function memory(but: Partial<Memory> = {}): Memory {
 }
 
 export function swap(but: Partial<SwapSpec> = {}): ActionSpec {
-  return {
-    kind: 'swap',
-    swap: {
-      to: 'auto',
-      terminate: true,
-      urgent: false,
-      headroom: null,
-      fallbackToOnDemand: null,
-      lifecycleHooks: null,
-      order: null,
-      beforeRelease: [],
-      waits: {},
-      ...but,
-    },
-  };
+  return { kind: 'swap', swap: { ...PLAIN_SWAP, ...but } };
 }
 
 export function trigger(but: Partial<Extract<TriggerSpec, { kind: 'type' }>> = {}): TriggerSpec {

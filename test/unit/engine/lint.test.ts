@@ -9,6 +9,8 @@ import { doing, HOUR, lax, MINUTE, rule, ruleset, silent, swap, trigger } from '
 
 const COOLDOWN = { forMs: MINUTE, per: ['group'] } as const;
 const EVERY = { on: [{ kind: 'every', everyMs: MINUTE }], target: { pick: 'oldest', limit: 1 } } as const;
+const DETACH = { kind: 'detach', detach: { replace: true, urgent: false } } as const;
+const ASK = { kind: 'http', http: { url: 'http://drainer', headers: {}, bearerTokenFile: null } } as const;
 
 function problems(input: Partial<LintInput>): readonly Problem[] {
   return lint({ rules: [], policies: [], conditions: {}, ...input });
@@ -90,6 +92,32 @@ const RULES: readonly [rule: string, spec: Partial<RuleSpec>, found: readonly st
   ['a rule that does nothing', doing(), ['no-action rules.0.then']],
   ['a swap without a cooldown', { cooldown: null }, ['no-cooldown rules.0']],
   ['an urgent swap needs none', { cooldown: null, ...doing(swap({ urgent: true })) }, []],
+  ['a request after a removal', doing(DETACH, ASK, ASK), []],
+  ['a removal after requests', doing(ASK, ASK, DETACH), []],
+  ['a removal after a swap', doing(swap(), DETACH), ['after-removal rules.0.then.1']],
+  [
+    'a swap after a removal, also with a request between',
+    doing(DETACH, ASK, swap()),
+    ['after-removal rules.0.then.2'],
+  ],
+  ['two swaps', doing(swap(), swap()), ['after-removal rules.0.then.1']],
+  [
+    'a saving that is asked of an urgent swap',
+    doing(swap({ urgent: true, minSaving: 0.1 })),
+    ['no-effect rules.0.then.0.swap.minSaving'],
+  ],
+  [
+    'a saving that is asked of a swap to on-demand',
+    doing(ASK, swap({ to: 'on-demand', minSaving: 0.1 })),
+    ['no-effect rules.0.then.1.swap.minSaving'],
+  ],
+  ['a saving that is asked of a swap to spot', doing(swap({ to: 'spot', minSaving: 0.1 })), []],
+  [
+    'headroom for the order that needs none',
+    doing(swap({ order: 'detach-first', headroom: 'refuse' })),
+    ['no-effect rules.0.then.0.swap.headroom'],
+  ],
+  ['headroom where the policy chooses the order', doing(swap({ headroom: 'refuse' })), []],
 
   ['an unknown fact', { when: cond('group.desird', 'equal', 1) }, ['unknown-fact rules.0.when.fact']],
   [

@@ -14,7 +14,7 @@ import type {
 import type { Memory } from '../../../../src/engine/memory.ts';
 import { limitsOf } from '../../../../src/engine/policies.ts';
 import type { EffectivePolicy, PolicySpec } from '../../../../src/engine/policy.ts';
-import type { SwapSpec } from '../../../../src/engine/rule.ts';
+import { PLAIN_SWAP, type SwapSpec } from '../../../../src/engine/rule.ts';
 
 export const WEB: GroupName = { account: '123456789012', region: 'eu-west-1', name: 'web' };
 export const ZONE = 'eu-west-1a';
@@ -65,17 +65,7 @@ export const NOTHING_HAPPENED: Memory = {
   unavailableUntil: () => null,
 };
 
-export const SPEC: SwapSpec = {
-  ...{ to: 'spot', terminate: true, urgent: false },
-  ...{
-    headroom: null,
-    fallbackToOnDemand: null,
-    lifecycleHooks: null,
-    order: null,
-    beforeRelease: [],
-    waits: {},
-  },
-};
+export const SPEC: SwapSpec = { ...PLAIN_SWAP, to: 'spot' };
 
 /** A member and its machine. */
 export interface Pair {

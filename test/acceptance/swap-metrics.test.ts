@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { daemon, over, RULES } from './daemon.ts';
+
+const TAKE_OUT = `
+rules:
+  - name: take-out
+    on: { alert: TakeOut }
+    cooldown: { for: 1m }
+    then: [{ detach: {} }]
+${RULES.slice(RULES.indexOf('policies:'))}`;
+
+const counted = (metrics: string): readonly string[] => metrics.match(/^coppice_swaps_total.*$/gm) ?? [];
+
+test('a swap that ended is counted by how it ended and by what was bought', async (t) => {
+  const site = await daemon(t);
+  const { json } = await site.post('/api/v1/runs', { instance: site.members[0] });
+  await site.until((json['run'] as { id: string }).id, over);
+  assert.deepEqual(counted(await site.metrics()), ['coppice_swaps_total{outcome="succeeded",to="spot"} 1']);
+});
+
+test('a run without a swap is none of the swaps', async (t) => {
+  const site = await daemon(t, TAKE_OUT);
+  await site.post('/api/v2/alerts', [{ labels: { alertname: 'TakeOut', instance_id: site.members[0] } }]);
+  await site.clock.advance(1000);
+  const { items } = (await site.get('/api/v1/runs')) as { items: readonly { id: string }[] };
+  const [run] = items;
+  assert.ok(run !== undefined);
+  await site.until(run.id, over);
+  const metrics = await site.metrics();
+  assert.match(metrics, /^coppice_runs_total\{action="detach",outcome="succeeded"\} 1$/m);
+  assert.deepEqual(counted(metrics), []);
+});
