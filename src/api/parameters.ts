@@ -77,7 +77,7 @@ export const DECISIONS = z.strictObject({
 /** Parameters of the list of runs. */
 export const RUNS = z.strictObject({ ...paging, group, rule, state: oneOf(RUN_STATES), since });
 
-/** Most zones of one question; no region has more. */
+/** Most zones of one question: each costs requests to AWS. */
 const MOST_ZONES = 10;
 const zonesText = `must be 1 to ${MOST_ZONES} zones, parted by commas`;
 

@@ -162,7 +162,7 @@ export interface MixedInstances {
   readonly onDemandBase: number;
   /** 0..100, as AWS has it. */
   readonly onDemandPercentageAboveBase: number;
-  /** Empty when the template's own type is the only one. */
+  /** Those that come from the template of the group itself. Empty when the template's own type is the only one. */
   readonly types: readonly string[];
 }
 

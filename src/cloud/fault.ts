@@ -64,12 +64,13 @@ const CODES: ReadonlyMap<string, VerdictName> = new Map(
       'InvalidInterface.IpAddressLimitExceeded',
       'AttachmentLimitExceeded',
       'InvalidInstanceType',
+      // The template sets CPU credits, which only burstable types have.
+      'InstanceCreditSpecification.NotSupported',
     ],
     quota: [
       'MaxSpotInstanceCountExceeded',
       'VcpuLimitExceeded',
       'InstanceLimitExceeded',
-      'MaxFleetCountExceeded',
       'ResourceCountExceeded',
       'RequestResourceCountExceeded',
       'VolumeLimitExceeded',
@@ -101,6 +102,8 @@ const CODES: ReadonlyMap<string, VerdictName> = new Map(
       'InvalidLaunchTemplateId.NotFound',
       'InvalidLaunchTemplateId.VersionNotFound',
       'InvalidLaunchTemplateName.NotFoundException',
+      // A classic load balancer with which the instance was never registered.
+      'InvalidInstance',
     ],
     denied: [
       'UnauthorizedOperation',
@@ -117,6 +120,8 @@ const CODES: ReadonlyMap<string, VerdictName> = new Map(
       'OptInRequired',
       'PendingVerification',
       'Blocked',
+      // So many fleets and no more: no quota of instances, which RunInstances may still launch.
+      'MaxFleetCountExceeded',
     ],
     invalid: [
       'InvalidAMIID.NotFound',
@@ -128,6 +133,7 @@ const CODES: ReadonlyMap<string, VerdictName> = new Map(
       'InvalidSnapshot.NotFound',
       'InvalidBlockDeviceMapping',
       'InvalidFleetConfig',
+      'InvalidFleetConfiguration',
       'EncryptedVolumesNotSupported',
       'TagPolicyViolation',
       'InvalidParameterCombination',
@@ -150,6 +156,9 @@ interface TextRow {
   readonly operation?: string;
   readonly verdict: VerdictName;
 }
+
+/** How AWS words that a type is at fault. */
+const MISFIT = /instance ?type|boot mode|\bENA\b/i;
 
 /** Where the code says too little. Looked at before `CODES`; the first row that fits decides. */
 const TEXTS: readonly TextRow[] = [
@@ -176,9 +185,11 @@ const TEXTS: readonly TextRow[] = [
   // Only for a termination is "unknown" as good as "gone": terminated instances stay visible for an hour. An instance
   // launched seconds ago may be unknown too; the janitor finds it by its tag once it can be seen.
   { code: 'InvalidInstanceID.NotFound', text: /./, operation: 'TerminateInstances', verdict: 'gone' },
-  // The type does not fit the image or the zone: a fault of the candidate, not of the launch source.
-  { code: 'InvalidParameterValue', text: /instance ?type|boot mode|\bENA\b/i, verdict: 'market' },
-  { code: 'InvalidParameterCombination', text: /boot mode|\bENA\b/i, verdict: 'market' },
+  // The type does not fit the image, the zone or an option of the source: a fault of the candidate, not of the source.
+  { code: 'InvalidParameterValue', text: MISFIT, verdict: 'market' },
+  { code: 'InvalidParameterCombination', text: MISFIT, verdict: 'market' },
+  // What a fleet says of a single market, beside its answer of 200.
+  { code: 'InvalidFleetConfiguration', text: MISFIT, verdict: 'market' },
 ];
 
 /** Operations that start instances: the only ones where repeating the same request is the way to learn what happened. */

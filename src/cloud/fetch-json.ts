@@ -11,7 +11,8 @@ export interface FetchLimits {
 
 /**
  * The JSON at an http or https address. Fails with `timeout`, with `unavailable` when there is no answer or one that is not
- * 2xx, and with `invalid_request` when the answer is too long or no JSON. Messages name no address: it may carry secrets.
+ * 2xx, and with `invalid_request` when the answer is too long or no JSON. Redirects are not followed: they may lead away from
+ * https, or into a network that was not meant. Messages have no path and no query, which may carry secrets.
  */
 export async function fetchJson(url: URL, { clock, timeoutMs, maxBytes }: FetchLimits): Promise<unknown> {
   const late = new AbortController();
@@ -26,7 +27,7 @@ export async function fetchJson(url: URL, { clock, timeoutMs, maxBytes }: FetchL
 }
 
 async function bodyOf(url: URL, signal: AbortSignal, maxBytes: number): Promise<string> {
-  const response = await fetch(url, { signal, headers: { accept: 'application/json' } });
+  const response = await fetch(url, { signal, redirect: 'error', headers: { accept: 'application/json' } });
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
     throw new Failure('unavailable', 'retry', `the answer has status ${response.status}`);

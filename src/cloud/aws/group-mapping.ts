@@ -1,6 +1,7 @@
 import type {
   AutoScalingGroup,
   Instance as GroupInstance,
+  LaunchTemplateOverrides,
   LaunchTemplateSpecification,
   MixedInstancesPolicy,
 } from '@aws-sdk/client-auto-scaling';
@@ -102,7 +103,7 @@ function launchReference(group: AutoScalingGroup): LaunchReference {
   const mixed = group.MixedInstancesPolicy;
   const mixedTemplate = mixed?.LaunchTemplate?.LaunchTemplateSpecification;
   if (mixed !== undefined && mixedTemplate !== undefined) {
-    return { kind: 'mixed', template: templateReference(group, mixedTemplate), mixed: asMixed(mixed) };
+    return { kind: 'mixed', template: templateReference(group, mixedTemplate), mixed: asMixed(group, mixed) };
   }
   if (group.LaunchTemplate !== undefined) {
     return { kind: 'template', template: templateReference(group, group.LaunchTemplate) };
@@ -120,18 +121,46 @@ function templateReference(group: AutoScalingGroup, said: LaunchTemplateSpecific
 }
 
 function noSource(group: AutoScalingGroup): Failure {
-  const name = group.AutoScalingGroupName ?? '';
-  return new Failure('invalid_request', 'reject', `group ${name} names nothing that it could launch`);
+  return invalid(group, 'names nothing that it could launch');
 }
 
-/** Types given by attributes (`InstanceRequirements`) are not listed by AWS and so are not here. */
-function asMixed(policy: MixedInstancesPolicy): MixedInstances {
-  const distribution = policy.InstancesDistribution;
+function invalid({ AutoScalingGroupName: name = '' }: AutoScalingGroup, why: string): Failure {
+  return new Failure('invalid_request', 'reject', `group ${name} ${why}`);
+}
+
+/**
+ * Types given by attributes (`InstanceRequirements`) are not listed by AWS and so are not here; nor are those that the group
+ * launches from another template or image (arm64 beside x86_64, say), since a replacement comes from the policy's own.
+ */
+function asMixed(
+  group: AutoScalingGroup,
+  { InstancesDistribution, LaunchTemplate }: MixedInstancesPolicy,
+): MixedInstances {
+  const overrides = LaunchTemplate?.Overrides ?? [];
+  const plain = overrides.filter((override) =>
+    launchesFrom(LaunchTemplate?.LaunchTemplateSpecification, override),
+  );
+  if (overrides.length > 0 && plain.length === 0) {
+    throw invalid(group, 'launches each of its types from a template or an image of its own');
+  }
   return {
-    onDemandBase: distribution?.OnDemandBaseCapacity ?? 0,
-    onDemandPercentageAboveBase: distribution?.OnDemandPercentageAboveBaseCapacity ?? 100,
-    types: (policy.LaunchTemplate?.Overrides ?? []).flatMap(({ InstanceType }) => InstanceType ?? []),
+    onDemandBase: InstancesDistribution?.OnDemandBaseCapacity ?? 0,
+    onDemandPercentageAboveBase: InstancesDistribution?.OnDemandPercentageAboveBaseCapacity ?? 100,
+    types: plain.flatMap(({ InstanceType }) => InstanceType ?? []),
   };
+}
+
+/** Whether the override leaves template and image as the policy has them. */
+function launchesFrom(
+  template: LaunchTemplateSpecification | undefined,
+  { LaunchTemplateSpecification: own, ImageId }: LaunchTemplateOverrides,
+): boolean {
+  if (textOrNull(ImageId) !== null) return false;
+  return (
+    own === undefined ||
+    (own.LaunchTemplateId === template?.LaunchTemplateId &&
+      (own.Version ?? '$Default') === (template?.Version ?? '$Default'))
+  );
 }
 
 function textOrNull(text: string | undefined): string | null {

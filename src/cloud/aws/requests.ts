@@ -41,12 +41,19 @@ export type Operation = (typeof OPERATIONS)[number];
 export interface Requests {
   /** The SDK has retried already. */
   read<T>(operation: Operation, send: () => Promise<T>): Promise<T>;
-  /** Sent once, and again only when it was throttled, since then nothing has happened. */
+  /** Sent once, and for some seconds again when it was throttled, since then nothing has happened. */
   write<T>(operation: Operation, send: () => Promise<T>): Promise<T>;
 }
 
 /** Waits before a throttled write is sent again, ms. RunInstances refills at 2 tokens/s: 7 s cover a burst of 14. */
 const THROTTLED_WAITS_MS = [1_000, 2_000, 4_000];
+/**
+ * How long after it was asked for a write may be sent again, ms. Whoever asks makes sure of its lease once, before; with the
+ * wait of the pace, this stays below the margin that a lease keeps before its end. Who is throttled for longer asks again.
+ */
+const AGAIN_WITHIN_MS = 4_000;
+/** These may come late: whoever has the group by then sends the same token, and there is one instance all the same. */
+const WITH_TOKEN: ReadonlySet<Operation> = new Set(['RunInstances', 'CreateFleet']);
 
 export interface RequestTools {
   readonly clock: Clock;
@@ -78,11 +85,12 @@ export function createRequests({ clock, random, metrics }: RequestTools): Reques
   return {
     read: measured,
     async write(operation, send) {
+      const latest = WITH_TOKEN.has(operation) ? Number.POSITIVE_INFINITY : clock.now() + AGAIN_WITHIN_MS;
       for (const wait of THROTTLED_WAITS_MS) {
         try {
           return await measured(operation, send);
         } catch (failure) {
-          if (!isThrottled(failure)) throw failure;
+          if (!isThrottled(failure) || clock.now() + wait > latest) throw failure;
         }
         // Equal jitter: at least half of the wait, so that many waiters neither stampede nor starve.
         await sleep(clock, (wait / 2) * (1 + random.next()));

@@ -36,8 +36,16 @@ export function runInstancesInput(
     ...marketOptions(request),
     ...network(request, base.networkInterfaces),
     ...placement(request, base.placement),
-    TagSpecifications: tagSpecifications(TAGGED, request.tags, base.tags),
+    TagSpecifications: tagSpecifications(tagged(request, base), request.tags, base.tags),
   };
+}
+
+/** Spot requests are tagged only where the source does: whoever may not tag them could not launch at all. */
+function tagged({ market }: LaunchRequest, { tags }: Base): readonly ResourceType[] {
+  const spotRequest = 'spot-instances-request';
+  const also =
+    market.purchaseOption === 'spot' && tags.some(({ ResourceType }) => ResourceType === spotRequest);
+  return also ? [...TAGGED, spotRequest] : TAGGED;
 }
 
 /** What the source gives: plain parameters, and those whose parts must be merged with the request's. */

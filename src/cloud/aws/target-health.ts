@@ -4,6 +4,7 @@ import {
   type TargetHealthDescription,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 
+import { asFailure } from '../../base/failure.ts';
 import type { Cloud, TargetHealth } from '../cloud.ts';
 import type { Clients } from './clients.ts';
 import type { Requests } from './requests.ts';
@@ -19,11 +20,18 @@ export function targetHealthReads(clients: Clients, requests: Requests): Pick<Cl
   };
   const inClassic = async (region: string, target: string, instanceId: string): Promise<TargetHealth> => {
     const input = { LoadBalancerName: target, Instances: [{ InstanceId: instanceId }] };
-    const { InstanceStates } = await requests.read('DescribeInstanceHealth', () =>
-      clients.of(region).reads.classicBalancing.send(new DescribeInstanceHealthCommand(input)),
-    );
-    const [state] = InstanceStates ?? [];
-    return { target, healthy: state?.State === 'InService', reason: state?.Description ?? null };
+    try {
+      const { InstanceStates } = await requests.read('DescribeInstanceHealth', () =>
+        clients.of(region).reads.classicBalancing.send(new DescribeInstanceHealthCommand(input)),
+      );
+      const [state] = InstanceStates ?? [];
+      return { target, healthy: state?.State === 'InService', reason: state?.Description ?? null };
+    } catch (thrown) {
+      const failure = asFailure(thrown);
+      // The answer for an instance that never was registered, as in the first moments after an attach.
+      if (failure.code === 'not_found') return { target, healthy: false, reason: failure.message };
+      throw failure;
+    }
   };
   return {
     targetHealth: ({ group: { region }, targetGroups, loadBalancers }, instanceId) =>

@@ -11,7 +11,7 @@ import type { Decision } from '../../../src/engine/decision.ts';
 import type { FleetView, GroupView, InstanceView } from '../../../src/engine/fleet.ts';
 import type { PastSwap } from '../../../src/engine/memory.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
-import type { RuleSpec } from '../../../src/engine/rule.ts';
+import { PLAIN_SWAP, type RuleSpec } from '../../../src/engine/rule.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 
@@ -117,22 +117,7 @@ export const RUN: Run = {
   rule: 'diversify',
   group: { account: '111111111111', region: 'eu-west-1', name: 'prod-web' },
   instanceId: 'i-1',
-  actions: [
-    {
-      kind: 'swap',
-      swap: {
-        to: 'spot',
-        terminate: true,
-        urgent: false,
-        headroom: null,
-        fallbackToOnDemand: null,
-        lifecycleHooks: null,
-        order: null,
-        beforeRelease: [],
-        waits: {},
-      },
-    },
-  ],
+  actions: [{ kind: 'swap', swap: { ...PLAIN_SWAP, to: 'spot' } }],
   state: 'running',
   dueAt: NOW - MINUTE,
   createdAt: NOW - MINUTE,

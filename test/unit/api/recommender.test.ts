@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Recommendation, Recommendations } from '../../../src/actions/asg/recommendations.ts';
+import { Failure } from '../../../src/base/failure.ts';
 import type { MarketOffer } from '../../../src/cloud/cloud.ts';
+import { answerErrors } from '../../../src/ingest/http-answers.ts';
+import { silentLog } from '../../../src/telemetry/log.ts';
 import { offer } from '../actions/asg/fixture.ts';
 import { ask, fleetOf, groupOf, serve, type World } from './fakes.ts';
 
@@ -124,16 +127,44 @@ for (const query of [
   });
 }
 
-test('a local zone is a zone of its region', async () => {
-  const { server } = serve({
-    fleet: fleetOf(groupOf('web', 'us-west-2')),
-    recommendations: () => Promise.resolve(new Map()),
+for (const [rule, used, status] of [
+  ['a local zone counts where groups have instances', 'us-west-2-lax-1a', 200],
+  ['elsewhere it does not: there would be no end of names to ask AWS for', 'us-west-2a', 400],
+] as const) {
+  test(rule, async () => {
+    const group = groupOf('web', 'us-west-2');
+    const { server } = serve({
+      fleet: fleetOf({ ...group, instances: group.instances.map((one) => ({ ...one, zone: used })) }),
+      recommendations: () => Promise.resolve(new Map()),
+    });
+    const answer = await ask(server, '/api/v1/recommender/us-west-2?availabilityZones=us-west-2-lax-1a');
+    assert.equal(answer.status, status);
   });
-  const { status } = await ask(server, '/api/v1/recommender/us-west-2?availabilityZones=us-west-2-lax-1a');
-  assert.equal(status, 200);
+}
+
+test('where the groups of a region have no instances, the zones must be named', async () => {
+  const { server } = serve({ fleet: fleetOf({ ...groupOf('web'), instances: [] }) });
+  const { status, json } = await ask(server, URL);
+  assert.deepEqual([status, json['message']], [400, 'no group of eu-west-1 has instances; name the zones']);
 });
+
+for (const [rule, query, failure, status] of [
+  ['a parameter that is wrong', '?availabilityZones=', null, 400],
+  ['a question that AWS refuses', '', new Failure('invalid_request', 'reject', 'no such zone'), 400],
+  ['prices that cannot be read', '', new Failure('unavailable', 'retry', 'no answer'), 503],
+] as const) {
+  test(`${rule} is an error in the words of the original, too`, async () => {
+    const { server } = serve({ recommendations: () => Promise.reject(failure) });
+    answerErrors(server, silentLog, () => undefined);
+    const { json, status: told } = await ask(server, `${URL}${query}`);
+    assert.deepEqual([told, json['status']], [status, status]);
+    assert.equal(json['message'], json['detail']);
+    assert.equal(typeof json['message'], 'string');
+  });
+}
 
 test('until the groups have been read the answer is 503', async () => {
   const { server } = serve({ fleet: null });
-  assert.equal((await ask(server, URL)).status, 503);
+  const { status, json } = await ask(server, URL);
+  assert.deepEqual([status, json['status'], json['message']], [503, 503, json['detail']]);
 });

@@ -329,6 +329,17 @@ for (const [state, healthy] of [
   });
 }
 
+test('a classic load balancer that does not know the instance yet fails nothing: it does not serve', async (context) => {
+  const { cloud } = await world(context, (operation) =>
+    operation === 'DescribeInstanceHealth'
+      ? autoScalingError(400, 'InvalidInstance')
+      : describeGroup(refreshes('Successful'))(operation),
+  );
+  const detail = { ...(await cloud.groupInDetail(GROUP)), loadBalancers: ['classic'] };
+  const [health] = await cloud.targetHealth(detail, 'i-1');
+  assert.deepEqual([health?.target, health?.healthy], ['classic', false]);
+});
+
 function targetHealth(state: string, reason: string): FakeAnswer {
   const health = `<TargetHealth><State>${state}</State><Reason>${reason}</Reason></TargetHealth>`;
   const member = `<member><Target><Id>i-1</Id></Target>${health}</member>`;

@@ -103,6 +103,32 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    rule: 'types that a mixed group launches from something else than its own template are left out',
+    changes: {
+      MixedInstancesPolicy: {
+        LaunchTemplate: {
+          ...mixed,
+          Overrides: [
+            { InstanceType: 'm5.large', LaunchTemplateSpecification: TEMPLATE },
+            {
+              InstanceType: 'm6g.large',
+              LaunchTemplateSpecification: { ...TEMPLATE, LaunchTemplateId: 'lt-2' },
+            },
+            { InstanceType: 'c5.large', LaunchTemplateSpecification: { ...TEMPLATE, Version: '4' } },
+            { InstanceType: 'r5.large', ImageId: 'ami-2' },
+          ],
+        },
+      },
+    },
+    expected: {
+      launch: {
+        kind: 'mixed',
+        template: { id: 'lt-1', version: '3' },
+        mixed: { onDemandBase: 0, onDemandPercentageAboveBase: 100, types: ['m5.large'] },
+      },
+    },
+  },
+  {
     rule: 'a mixed group says what it wants on-demand',
     changes: {
       MixedInstancesPolicy: {
@@ -146,6 +172,15 @@ test('health that is not known to be good is bad, and its spelling does not matt
 test('a group that names nothing to launch is refused', () => {
   assert.throws(
     () => asGroupState(group({ LaunchTemplate: undefined }), 'eu-west-1'),
+    (thrown) => thrown instanceof Failure && thrown.code === 'invalid_request',
+  );
+});
+
+test('a mixed group that launches nothing from its own template is refused', () => {
+  const Overrides = [{ InstanceType: 'm5.large' as const, ImageId: 'ami-2' }];
+  assert.throws(
+    () =>
+      asGroupState(group({ MixedInstancesPolicy: { LaunchTemplate: { ...mixed, Overrides } } }), 'eu-west-1'),
     (thrown) => thrown instanceof Failure && thrown.code === 'invalid_request',
   );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { sleep } from '../../../../src/base/clock.ts';
 import { Failure } from '../../../../src/base/failure.ts';
 import { ManualClock } from '../../../../src/base/manual-clock.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
@@ -137,6 +138,27 @@ test('a write that stays throttled fails in the end', async () => {
   await rejected;
   assert.equal(calls(), 4);
 });
+
+for (const [operation, sent] of [
+  ['AttachInstances', 1],
+  ['RunInstances', 4],
+] as const) {
+  const again =
+    sent === 1 ? 'not sent again: the lease that it was begun under may end' : 'sent again: it has a token';
+  test(`${operation} that was throttled after a long wait is ${again}`, async () => {
+    const { clock, requests } = setUp();
+    let calls = 0;
+    const slow = async (): Promise<never> => {
+      calls += 1;
+      await sleep(clock, 10_000);
+      throw THROTTLED;
+    };
+    const rejected = assert.rejects(requests.write(operation, slow), { code: 'throttled' });
+    await clock.advance(60_000);
+    await rejected;
+    assert.equal(calls, sent);
+  });
+}
 
 test('a write is sent once for anything else, and a read always', async () => {
   const { requests } = setUp();

@@ -96,6 +96,25 @@ test("a zone that the template names gives way to the market's", () => {
   assert.deepEqual(input.Placement, { AvailabilityZone: 'eu-west-1a' });
 });
 
+for (const [rule, market, expected] of [
+  [
+    'a template that tags spot requests has them tagged',
+    request().market,
+    [
+      { Key: 'cost-center', Value: '7' },
+      { Key: 'team', Value: 'web' },
+    ],
+  ],
+  ['an on-demand launch has no spot request to tag', onDemand, undefined],
+] as const) {
+  test(rule, () => {
+    const ResourceType = 'spot-instances-request' as const;
+    const template = { TagSpecifications: [{ ResourceType, Tags: [{ Key: 'cost-center', Value: '7' }] }] };
+    const { TagSpecifications = [] } = runInstancesInput(request({ market }), template);
+    assert.deepEqual(TagSpecifications.find((one) => one.ResourceType === ResourceType)?.Tags, expected);
+  });
+}
+
 test("the template's tags stay, the request's win, and those of AWS are left out", () => {
   const template = {
     TagSpecifications: [

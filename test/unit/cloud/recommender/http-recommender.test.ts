@@ -99,6 +99,11 @@ const NONSENSE: readonly (readonly [rule: string, answer: unknown, code: string]
   ['it is a list', [entry('a', '1')], 'invalid_request'],
   ['it is no JSON', (response: ServerResponse) => response.end('<html>'), 'invalid_request'],
   ['it is an error', (response: ServerResponse) => response.writeHead(500).end('{}'), 'unavailable'],
+  [
+    'it leads elsewhere, which may be inside of a network that was not meant',
+    (response: ServerResponse) => response.writeHead(302, { location: '/elsewhere' }).end(),
+    'unavailable',
+  ],
   ['it is cut off', (response: ServerResponse) => response.destroy(), 'unavailable'],
   ['it never ends', (response: ServerResponse) => endless(response), 'invalid_request'],
 ];
@@ -115,7 +120,7 @@ for (const [rule, answer, code] of NONSENSE) {
   test(`an answer cannot be used when ${rule}`, async (context) => {
     const made = await world(context, answer);
     await assert.rejects(made.recommender.advise(QUESTION), { code });
-    assert.equal(made.warnings, 1);
+    assert.deepEqual([made.warnings, made.asked.length], [1, 1]);
   });
 }
 
