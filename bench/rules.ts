@@ -1,7 +1,7 @@
 import { decide } from '../src/engine/decide.ts';
 import type { Event } from '../src/engine/event.ts';
 import type { Memory } from '../src/engine/memory.ts';
-import type { RuleSpec } from '../src/engine/rule.ts';
+import { PLAIN_SWAP, type RuleSpec } from '../src/engine/rule.ts';
 import { compileRuleset, type Ruleset } from '../src/engine/ruleset.ts';
 import type { Figure } from './main.ts';
 
@@ -71,17 +71,7 @@ function ruleOf(n: number): RuleSpec {
     then: [
       {
         kind: 'swap',
-        swap: {
-          to: 'auto',
-          terminate: true,
-          urgent: true,
-          headroom: null,
-          fallbackToOnDemand: null,
-          lifecycleHooks: null,
-          order: null,
-          beforeRelease: [],
-          waits: {},
-        },
+        swap: { ...PLAIN_SWAP, urgent: true },
       },
     ],
     mode: 'enforce',

@@ -188,7 +188,11 @@ function policiesText({ policies }: Group): string {
 
 function costText({ hourlyCost, onDemandHourlyCost, savingsRatio }: Group): string {
   const saved = savingsRatio === null ? '' : `, ${percent(savingsRatio)} saved`;
-  return `${dollars(hourlyCost) ?? '-'}/h against ${dollars(onDemandHourlyCost) ?? '-'}/h on demand${saved}`;
+  return `${hourly(hourlyCost)} against ${hourly(onDemandHourlyCost)} on demand${saved}`;
+}
+
+function hourly(cost: number | null): string {
+  return cost === null ? 'unknown' : `${dollars(cost)}/h`;
 }
 
 function ratioText(ratio: number | null): string | null {

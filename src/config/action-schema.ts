@@ -60,6 +60,8 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
     'upgrade',
   ],
 ]);
+/** What a value here would only seem to change: the request's own comes after it. */
+const COPPICE_HEADERS: ReadonlySet<string> = new Set(['content-type', 'idempotency-key']);
 const headerName = z
   .string()
   .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, {
@@ -67,6 +69,9 @@ const headerName = z
   })
   .refine((name) => !OWN_HEADERS.has(name.toLowerCase()), {
     error: mistake('bad-header', 'is set by HTTP itself'),
+  })
+  .refine((name) => !COPPICE_HEADERS.has(name.toLowerCase()), {
+    error: mistake('bad-header', 'is set by Coppice'),
   });
 
 const http = z
@@ -86,7 +91,14 @@ const http = z
   .refine(({ url }) => !hasCredentials(url), {
     error: mistake('bad-url', 'must not have a password in its url; bearerTokenFile is for secrets'),
   })
+  .refine(({ headers, bearerTokenFile }) => bearerTokenFile === undefined || !hasAuthorization(headers), {
+    error: mistake('mixed-keys', 'must have only one of a header Authorization and the key bearerTokenFile'),
+  })
   .transform((given) => ({ ...given, bearerTokenFile: given.bearerTokenFile ?? null }));
+
+function hasAuthorization(headers: Readonly<Record<string, string>>): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
+}
 
 function hasCredentials(url: string): boolean {
   const { username = '', password = '' } = URL.parse(url) ?? {};

@@ -163,5 +163,6 @@ const WORTHWHILE_SAVING = 0.15;
 
 function worthwhile(given: ActionSpec, pick: TargetPick | undefined): ActionSpec {
   if (given.kind !== 'swap' || pick !== 'costliest-spot') return given;
+  if (given.swap.urgent || given.swap.to === 'on-demand') return given;
   return { ...given, swap: { minSaving: WORTHWHILE_SAVING, ...given.swap } };
 }

@@ -106,9 +106,11 @@ function oneOf(input: unknown, values: readonly string[]): string {
   return near === null ? expected : `${expected}; did you mean '${near}'?`;
 }
 
+const EMPTY = 'must not be empty';
+
 function describeSmall(issue: { origin: string; minimum: number | bigint; inclusive?: boolean }): string {
   if (issue.origin === 'array' || issue.origin === 'string')
-    return mistake('empty', 'must not be empty; fill it in, or delete the key');
+    return mistake('empty', `${EMPTY}; fill it in, or delete the key`);
   return mistake(
     'out-of-range',
     `must be ${issue.inclusive === false ? 'above' : 'at least'} ${issue.minimum}`,
@@ -177,10 +179,10 @@ function unpack(message: string): readonly [code: ProblemCode, predicate: string
   return [isProblemCode(code) ? code : 'wrong-value', message.slice(bar + 1)];
 }
 
-/** `cooldown.for must be a duration such as 15m, not '5x'`; the value goes before any advice. */
+/** `cooldown.for must be a duration such as 15m, not '5x'`; the value goes before any advice. An empty text is told already. */
 function sentence(path: Path, predicate: string, value: unknown): string {
   const [expected = '', ...advice] = predicate.split('; ');
-  const found = isScalar(value) ? `, not ${shorten(JSON.stringify(value))}` : '';
+  const found = isScalar(value) && expected !== EMPTY ? `, not ${shorten(JSON.stringify(value))}` : '';
   return [`${label(path)} ${expected}${found}`, ...advice].join('; ');
 }
 

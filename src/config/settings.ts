@@ -87,7 +87,7 @@ export const SETTINGS = {
   ),
   'state.url': setting(stateUrl, 'sqlite:./coppice.db', 'Where events, decisions and runs are kept.'),
   'state.retention': setting(time(HOUR, 3650 * DAY), 30 * DAY, 'How long what is over is kept.'),
-  'worker.concurrency': setting(whole(1, 256), 16, 'How many runs are carried out at the same time.'),
+  'worker.concurrency': setting(whole(1, 256), 64, 'How many runs are carried out at the same time.'),
   'inbox.limit': setting(
     whole(1, 10_000_000),
     100_000,

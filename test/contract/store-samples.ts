@@ -3,6 +3,7 @@ import type { Settlement } from '../../src/actions/store.ts';
 import { type GroupName, groupKey } from '../../src/base/group-name.ts';
 import type { Decision } from '../../src/engine/decision.ts';
 import type { Event } from '../../src/engine/event.ts';
+import { PLAIN_SWAP } from '../../src/engine/rule.ts';
 
 /** The time at which the samples happen: 2026-01-01, as ManualClock starts. */
 export const START = Date.UTC(2026, 0, 1);
@@ -69,22 +70,7 @@ export function decision(number: number, over: Partial<Decision> = {}): Decision
   };
 }
 
-const ACTIONS: Run['actions'] = [
-  {
-    kind: 'swap',
-    swap: {
-      to: 'auto',
-      terminate: true,
-      urgent: false,
-      headroom: null,
-      fallbackToOnDemand: null,
-      lifecycleHooks: null,
-      order: null,
-      beforeRelease: [],
-      waits: {},
-    },
-  },
-];
+const ACTIONS: Run['actions'] = [{ kind: 'swap', swap: PLAIN_SWAP }];
 
 /** The run of the decision of the same number, pending and due. */
 export function run(number: number, over: Partial<Run> = {}): Run {

@@ -3,6 +3,7 @@ import { globSync } from 'node:fs';
 import test from 'node:test';
 import { REJECTIONS } from '../../src/actions/asg/candidate.ts';
 import { swap } from '../../src/actions/asg/swap.ts';
+import { ACTIONS } from '../../src/actions/catalog.ts';
 import { isOver, RUN_STATES, STEP_STATES } from '../../src/actions/run.ts';
 import { FAILURE_CODES } from '../../src/base/failure.ts';
 import { FILE_ERRORS } from '../../src/config/file-problem.ts';
@@ -143,6 +144,18 @@ test("the swap's page has its steps, in order", () => {
   }
 });
 
+test('the steps of the other actions are named where the action is described', () => {
+  const described = { detach: 'detach and terminate', terminate: 'detach and terminate', http: 'http' };
+  for (const [kind, heading] of Object.entries(described)) {
+    const { text } = section(document('docs/rules.md'), `### ${heading}`);
+    const [steps = []] = ACTIONS[kind as keyof typeof described].orders;
+    assert.deepEqual(
+      steps.map(({ name }) => name).filter((name) => !text.includes(`\`${name}\``)),
+      [],
+    );
+  }
+});
+
 const LABELS = tableRows(section(document('docs/metrics.md'), '## Labels'));
 
 function labelValues(title: string): readonly string[] {
@@ -171,5 +184,5 @@ test('the values of labels that are closed sets are all there', async () => {
     values.map(({ labels }) => labels.source),
   );
   assert.deepEqual(labelValues('`outcome` of runs and swaps'), RUN_STATES.filter(isOver));
-  assert.deepEqual(labelValues('`action`'), [swap.kind]);
+  assert.deepEqual(labelValues('`action`'), Object.keys(ACTIONS));
 });

@@ -214,6 +214,14 @@ test('an error of the daemon is told on stderr with its detail, and is exit code
   assert.match(io.stderr(), /^coppice: .* 409: ambiguous_group: 2 groups are named prod-web\n$/);
 });
 
+test('a cost is unknown while a price is missing', async (context) => {
+  const answer = { ...GROUP, hourlyCost: null, onDemandHourlyCost: 0.5, savingsRatio: null };
+  const { url } = await daemon(context, () => ({ body: answer }));
+  const io = recorder();
+  await run(groupsCommand(io), 'get', 'prod-web', '--server', url);
+  assert.match(io.stdout(), /^cost {7}unknown against \$0\.5000\/h on demand$/m);
+});
+
 test('an answer of another version is an error, not half a table', async (context) => {
   const { url } = await daemon(context, () => ({ body: { items: [{ id: 'run_1' }], next: null } }));
   const io = recorder();

@@ -30,8 +30,8 @@ rules:
       - swap:
           to: spot
           terminate: false
-          urgent: true
-          order: detach-first
+          urgent: false
+          order: launch-first
           headroom: refuse
           fallbackToOnDemand: true
           lifecycleHooks: ignore
@@ -40,8 +40,6 @@ rules:
           beforeRelease:
             - http: { url: "https://drainer.internal/drain", headers: { X-Team: web }, bearerTokenFile: /run/token }
             - http: { url: "http://pager.internal:8080/" }
-      - detach: { replace: false, urgent: true }
-      - terminate: {}
       - http: { url: "http://pager.internal/" }
     mode: shadow
     enabled: false
@@ -50,6 +48,13 @@ rules:
     target: { pick: oldest }
     cooldown: { for: 1h }
     then: [{ swap: {} }]
+  - name: take-out
+    on: { alert: Odd }
+    then: [{ detach: { replace: false, urgent: true } }]
+  - name: end
+    on: { alert: Bad }
+    cooldown: { for: 1h }
+    then: [{ terminate: {} }]
 conditions:
   calm: { fact: history.lastSwapAgeSeconds, operator: greaterThan, value: 1h }
 policies:
@@ -122,8 +127,8 @@ test('everything that a rule can say reaches its spec, with plain units', () => 
         swap: {
           to: 'spot',
           terminate: false,
-          urgent: true,
-          order: 'detach-first',
+          urgent: false,
+          order: 'launch-first',
           headroom: 'refuse',
           fallbackToOnDemand: true,
           lifecycleHooks: 'ignore',
@@ -151,13 +156,18 @@ test('everything that a rule can say reaches its spec, with plain units', () => 
           ],
         },
       },
-      { kind: 'detach', detach: { replace: false, urgent: true } },
-      { kind: 'terminate', terminate: { replace: true, urgent: false } },
       { kind: 'http', http: { url: 'http://pager.internal/', headers: {}, bearerTokenFile: null } },
     ],
     mode: 'shadow',
     enabled: false,
   });
+});
+
+test('a removal has two switches, with their defaults', () => {
+  assert.deepEqual(LOADED.rules[2]?.[THEN], [{ kind: 'detach', detach: { replace: false, urgent: true } }]);
+  assert.deepEqual(LOADED.rules[3]?.[THEN], [
+    { kind: 'terminate', terminate: { replace: true, urgent: false } },
+  ]);
 });
 
 test('what a rule does not say has its default', () => {
@@ -247,7 +257,8 @@ const PRICED: readonly (readonly [
 ])[] = [
   ['a rule that picks for the price must save 15%', '{}', 'costliest-spot', 0.15],
   ['unless it says how much', '{ minSaving: 30% }', 'costliest-spot', 0.3],
-  ['also to on-demand, where nothing is sought', '{ to: on-demand }', 'costliest-spot', 0.15],
+  ['but not to on-demand, where nothing is sought', '{ to: on-demand }', 'costliest-spot', undefined],
+  ['nor where the instance goes away anyway', '{ urgent: true }', 'costliest-spot', undefined],
   ['a rule that picks for something else need not save anything', '{}', 'oldest', undefined],
   ['unless it says so', '{ minSaving: 0.1 }', 'oldest', 0.1],
 ];
