@@ -36,6 +36,8 @@ export function createUnavailableMarkets(clock: Clock): UnavailableMarkets {
     },
     failed(market) {
       const before = entries.get(market);
+      // Launches that were under way together say the same thing once.
+      if (before !== undefined && avoided(before)) return;
       const lastedMs = before === undefined ? FIRST_MS : Math.min(LONGEST_MS, before.lastedMs * 2);
       entries.set(market, { until: clock.now() + lastedMs, lastedMs });
       forgetOld(entries, clock.now());

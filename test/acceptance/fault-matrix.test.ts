@@ -9,6 +9,7 @@ function searchedFor(name: string): Promise<Found> {
     const worker = new Worker(new URL('./fault-matrix-worker.ts', import.meta.url), { workerData: name });
     worker.once('message', resolve);
     worker.once('error', reject);
+    worker.once('exit', (code) => reject(new Error(`the thread ended with ${code} and no answer`)));
   });
 }
 

@@ -288,19 +288,12 @@ function groupWrong({ before, site }: Played): readonly string[] {
 }
 
 function endWrong(scenario: Scenario, played: Played, trouble: Trouble | null): readonly string[] {
-  const { run } = played;
-  const { changed, same } = stateOf(scenario, played);
-  const wrong: string[] = [];
-  if (passes(trouble) && run.state !== scenario.ends) wrong.push(`it should have ${scenario.ends}`);
-  if (run.state === 'succeeded' ? !changed : isBack(run) ? !same : !changed && !same)
-    wrong.push(
-      `members ${played.site
-        .web()
-        .members.map(({ instanceId }) => instanceId)
-        .join()}`,
-    );
-  if (run.state === 'failed' && !mayFail(scenario, run, trouble)) wrong.push('it must not fail');
-  return wrong;
+  const { run, after } = played;
+  return [
+    ...(passes(trouble) && run.state !== scenario.ends ? [`it should have ${scenario.ends}`] : []),
+    ...(run.state === 'failed' && !mayFail(scenario, run, trouble) ? ['it must not fail'] : []),
+    ...(isRightFor(scenario, played) ? [] : [`its members are ${idsIn(after).join()}`]),
+  ];
 }
 
 /** What passes by itself, or was the case already, is no reason to give up. */
@@ -310,21 +303,33 @@ function passes(trouble: Trouble | null): boolean {
   return Number.isFinite(trouble.times) && (disposition === 'retry' || disposition === 'done');
 }
 
-/** Undone, or refused by its plan. */
-function isBack({ state, steps }: Run): boolean {
-  return state === 'rolled_back' || (state === 'failed' && steps.length === 1);
+/** Whether the group shows the good end that the run tells of; where the run has failed on its way, either of them. */
+function isRightFor(scenario: Scenario, played: Played): boolean {
+  const { run } = played;
+  if (run.state === 'succeeded') return isChanged(scenario, played);
+  const wentBack = run.state === 'rolled_back' || run.steps.length === 1;
+  return isSame(scenario, played) || (!wentBack && isChanged(scenario, played));
 }
 
-/** Which of the two good ends of the scenario the group shows; of the second there are two kinds where the old one left first. */
-function stateOf(scenario: Scenario, { before, after, old }: Played): { changed: boolean; same: boolean } {
-  const idsIn = ({ groups }: Snapshot): string[] =>
-    (groups[0]?.members ?? []).map(({ instanceId }) => instanceId).sort();
+function isChanged(scenario: Scenario, { after, old }: Played): boolean {
   const ids = idsIn(after);
-  const ours = membersOfOurs(after).length;
-  const size = isRemoval(scenario) ? 3 : 4;
-  const changed = !ids.includes(old) && ours === size - 3 && ids.length === size;
-  const substituted = scenario.least === 3 && ours === 0 && ids.length === 4;
-  return { changed, same: ids.join() === idsIn(before).join() || substituted };
+  const came = isRemoval(scenario) ? 0 : 1;
+  return !ids.includes(old) && membersOfOurs(after).length === came && ids.length === 3 + came;
+}
+
+/** Whoever left first and could not come back may have a substitute that the group has launched. */
+function isSame(scenario: Scenario, { before, after }: Played): boolean {
+  const ids = idsIn(after);
+  const substituted = isDetachFirst(scenario) && membersOfOurs(after).length === 0 && ids.length === 4;
+  return ids.join() === idsIn(before).join() || substituted;
+}
+
+function idsIn({ groups }: Snapshot): readonly string[] {
+  return (groups[0]?.members ?? []).map(({ instanceId }) => instanceId).sort();
+}
+
+function isDetachFirst({ action }: Scenario): boolean {
+  return action.kind === 'swap' && action.swap.order === 'detach-first';
 }
 
 function isRemoval({ action }: Scenario): boolean {

@@ -43,7 +43,7 @@ export interface Story {
 }
 
 /** The last happening comes within so many seconds. */
-export const LAST_SECOND = 360;
+export const LAST_SECOND = 300;
 
 /** Faults of every class that passes, takes the next candidate, or makes a swap give up. */
 const FAULTS: readonly Fault[] = [

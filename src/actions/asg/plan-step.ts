@@ -5,6 +5,7 @@ import type { CloudReads, GroupDetail, Instance } from '../../cloud/cloud.ts';
 import type { SwapSpec } from '../../engine/rule.ts';
 import type { ActionWorld, Step, StepOutcome } from '../action.ts';
 import { groupView, pricesIn } from '../fleet.ts';
+import { withoutDeparted } from './departed.ts';
 import { type Planned, planSwap } from './plan.ts';
 import { type Advice, adviceOf } from './recommender.ts';
 import type { SwapDetails } from './swap-details.ts';
@@ -37,15 +38,16 @@ export interface SwapTask {
 
 /** What a plan rests on beside the cloud. */
 export interface PlanWorld
-  extends Pick<ActionWorld, 'policy' | 'memory' | 'ownInstance' | 'launchVia' | 'recommender'> {
+  extends Pick<ActionWorld, 'policy' | 'memory' | 'ownInstance' | 'launchVia' | 'recommender' | 'knownRun'> {
   readonly clock: Clock;
 }
 
 /** Plans a swap from fresh readings; changes nothing. Fails as the reads do, above all with `not_found`. */
 export async function readAndPlan(reads: CloudReads, task: SwapTask, world: PlanWorld): Promise<Planned> {
   const { instanceId, spec } = task;
-  const group = await reads.groupInDetail(task.group);
-  const machines = await machinesOf(reads, group);
+  const shown = await reads.groupInDetail(task.group);
+  const machines = await machinesOf(reads, shown);
+  const group = await withoutDeparted(shown, machines, world);
   const policy = world.policy(groupView(group, machines, () => null));
   if (policy === null) {
     const detail = `no policy selects ${groupKey(task.group)}`;

@@ -27,6 +27,13 @@ test('pitfall 22: a market without capacity is avoided for 3 minutes, doubling t
   assert.deepEqual(minutes, [3, 6, 12, 24, 48, 60, 60]);
 });
 
+test('launches that were under way together count as one failure', async () => {
+  const { clock, markets } = site();
+  for (let launch = 0; launch < 5; launch++) markets.failed(MARKET);
+  await clock.advance(3 * MINUTE);
+  assert.equal(markets.until(MARKET), null);
+});
+
 test('a shortage is held against the market a little for an hour after it is avoided no more', async () => {
   const { clock, markets } = site();
   assert.equal(markets.shortage(MARKET), 0);

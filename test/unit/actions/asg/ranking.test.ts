@@ -173,6 +173,7 @@ async function plannedWith(
   const world: PlanWorld = {
     ...{ policy: () => input.policy, memory: input.memory, ownInstance: null, launchVia: 'auto' },
     clock: new ManualClock(input.now),
+    knownRun: () => Promise.resolve(null),
     recommender: {
       advise: (question) => {
         asked.push(question);
