@@ -176,10 +176,13 @@ function desiredBefore({ mark, run }: AbandonedHold): number | null {
   // Where the old instance left first, its own request has lowered desired.
   if (mark.leaving !== undefined) return null;
   if (run === null) return mark.held.max === null ? null : mark.held.max.to - 1;
-  const lowered = (['release-old', 'give-back'] as const).some(
-    (name) => detailOf(run, name).lowered === true,
-  );
-  return lowered ? null : (detailOf(run, 'attach').desiredBefore ?? null);
+  // What a release that failed had written down is what it meant to do.
+  const released = run.steps.some(({ name, state }) => name === 'release-old' && state === 'failed')
+    ? false
+    : detailOf(run, 'release-old').lowered === true;
+  return released || detailOf(run, 'give-back').lowered === true
+    ? null
+    : (detailOf(run, 'attach').desiredBefore ?? null);
 }
 
 /** One that left by itself is a person's, where the store can tell. A member of any group is not to be terminated. */
