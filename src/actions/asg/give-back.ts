@@ -17,13 +17,15 @@ export async function giveBackHold(
   mark: HoldMark,
   ...others: readonly Part[]
 ): Promise<void> {
+  // The mark goes last: where it is gone all was given back, and what is suspended now is somebody else's.
+  if (markOn(group)?.run !== mark.run) return inAnyCase(...others);
   await inAnyCase(
     ...others,
     () => resumeHeld(cloud, group, mark.held),
     () => restoreMax(cloud, group, mark.held),
     () => restoreMin(cloud, group, mark.held),
   );
-  if (markOn(group)?.run === mark.run) await cloud.tagGroup(group.group, HOLD_TAG, null);
+  await cloud.tagGroup(group.group, HOLD_TAG, null);
 }
 
 /** Resumes what was suspended, unless somebody has already. */
