@@ -143,6 +143,21 @@ test('what an earlier swap could not give back is given back even when the next 
   assert.deepEqual(site.leftBehind(), []);
 });
 
+for (const [operation, end] of [
+  ['attach', 'succeeded'],
+  ['launch', 'rolled_back'],
+] as const) {
+  test(`a tool that owns the group's tags and takes the mark off during a swap that is ${end} keeps nothing from being given back`, async () => {
+    const { site, id } = await until(operation, { spec: { max: 4 } });
+    site.cloud.byHand.tag('web', 'coppice:hold', null);
+    // By now no reading can be older than the mark was.
+    if (end === 'rolled_back') site.cloud.failNext('attach', denied);
+    assert.equal((await site.ended(id)).state, end);
+    assert.deepEqual(site.leftBehind(), []);
+    assert.equal(site.web().max, 4);
+  });
+}
+
 test('the mark on the group fits into a tag and says what will be given back', async () => {
   const { site, id } = await until('launch', { spec: { max: 4 } });
   const mark = site.web().tags['coppice:hold'] ?? '';

@@ -41,7 +41,7 @@ function apply(
     case 'give-back': {
       const { unprotect } = remedy;
       const parts = unprotect === null ? [] : [() => cloud.protect(group.group, unprotect, false)];
-      return giveBackHold(cloud, group, mark, ...parts);
+      return giveBackHold(cloud, group, mark, { others: parts });
     }
   }
 }

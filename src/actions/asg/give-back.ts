@@ -6,6 +6,14 @@ import { HOLD_TAG } from './tags.ts';
 
 type Part = () => Promise<unknown>;
 
+/** What else is done while a hold is given back. */
+export interface GivingBack {
+  /** Done before what the mark says. */
+  readonly others?: readonly Part[];
+  /** Written down when nothing is left but the mark: from then on what is suspended is somebody else's doing. */
+  readonly given?: Part;
+}
+
 /**
  * Gives back what the mark says, where it still has the value that was set, and does the other parts first: all of them,
  * whatever becomes of the others. The mark goes last, and only when nothing is left: a crash, or a refusal, in between
@@ -15,17 +23,25 @@ export async function giveBackHold(
   cloud: Pick<CloudWrites, 'resume' | 'resize' | 'tagGroup'>,
   group: GroupState,
   mark: HoldMark,
-  ...others: readonly Part[]
+  { others = [], given }: GivingBack = {},
 ): Promise<void> {
-  // The mark goes last: where it is gone all was given back, and what is suspended now is somebody else's.
-  if (markOn(group)?.run !== mark.run) return inAnyCase(...others);
   await inAnyCase(
     ...others,
     () => resumeHeld(cloud, group, mark.held),
     () => restoreMax(cloud, group, mark.held),
     () => restoreMin(cloud, group, mark.held),
   );
-  await cloud.tagGroup(group.group, HOLD_TAG, null);
+  await given?.();
+  await takeMarkOff(cloud, group, mark.run);
+}
+
+/** Takes the mark of that run off; one that somebody has taken off already, or written over, is left. */
+export async function takeMarkOff(
+  cloud: Pick<CloudWrites, 'tagGroup'>,
+  group: GroupState,
+  run: string,
+): Promise<void> {
+  if (markOn(group)?.run === run) await cloud.tagGroup(group.group, HOLD_TAG, null);
 }
 
 /** Resumes what was suspended, unless somebody has already. */

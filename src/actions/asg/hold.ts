@@ -4,7 +4,7 @@ import { marketName } from '../../base/market.ts';
 import type { GroupState } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
 import { finishHold } from './finish-hold.ts';
-import { giveBackHold, resumeHeld } from './give-back.ts';
+import { giveBackHold, resumeHeld, takeMarkOff } from './give-back.ts';
 import { type HoldMark, markOn, markText, markTextOn } from './hold-mark.ts';
 import { beganAt, groupIfAny, groupNow, isLeaving, isPending, mayLag, memberOf } from './membership.ts';
 import { lowerDesired } from './surplus.ts';
@@ -41,10 +41,22 @@ export const hold: Step<SwapDetails> = {
     const group = await groupIfAny(context);
     const held = heldSoFar(context);
     if (group === null || held === null) return { kind: 'undone' };
+    if (context.soFar('hold').given === true) {
+      await takeMarkOff(context.cloud, group, context.run.id);
+      return { kind: 'undone' };
+    }
     const unseen = notSeenYet(context, group, held);
     if (unseen !== null) return { kind: 'wait', for: unseen };
     await leaveToJanitor(context, group, held);
-    await giveBackHold(context.cloud, group, { run: context.run.id, held }, () => unprotect(context, group));
+    await giveBackHold(
+      context.cloud,
+      group,
+      { run: context.run.id, held },
+      {
+        others: [() => unprotect(context, group)],
+        given: () => context.checkpoint({ ...held, given: true } satisfies Held),
+      },
+    );
     return { kind: 'undone' };
   },
 };
@@ -59,10 +71,22 @@ export const giveBack: Step<SwapDetails> = {
   async perform(context): Promise<StepOutcome> {
     const group = await groupIfAny(context);
     if (group === null) return { kind: 'done', detail: { groupGone: true } };
-    const mark = { run: context.run.id, held: context.detail('hold') };
-    const unseen = notSeenYet(context, group, mark.held);
+    const held = context.detail('hold');
+    if (context.soFar('give-back').given === true) {
+      await takeMarkOff(context.cloud, group, context.run.id);
+      return { kind: 'done', detail: {} };
+    }
+    const unseen = notSeenYet(context, group, held);
     if (unseen !== null) return { kind: 'wait', for: unseen };
-    await giveBackHold(context.cloud, group, mark, () => standDown(context, group));
+    await giveBackHold(
+      context.cloud,
+      group,
+      { run: context.run.id, held },
+      {
+        others: [() => standDown(context, group)],
+        given: () => context.checkpoint({ ...context.soFar('give-back'), given: true }),
+      },
+    );
     return { kind: 'done', detail: {} };
   },
 };

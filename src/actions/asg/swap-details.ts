@@ -31,6 +31,8 @@ export interface Held {
   readonly max: Bound | null;
   /** Lowered so that the old instance may leave first; absent in what was written before there was that order. */
   readonly min?: Bound | null;
+  /** All of it was given back, in an undo. */
+  readonly given?: true;
 }
 
 /** A bound of the group that was moved: back to `from`, if it still is `to`. */
@@ -128,4 +130,6 @@ export interface ChainedPart {
 export interface GivenBack {
   /** Whether this step had to lower desired, because the old instance left by itself. */
   readonly lowered: boolean;
+  /** What was held is given back; only the mark may still be there. */
+  readonly given?: true;
 }
