@@ -26,6 +26,8 @@ export function createActionWorld(deps: ActionWorldDeps): ActionWorld {
       memory.swapBegan(swap, clock.now());
     },
     knownRun: (id) => store.run(id),
+    isMarketDoubtful: markets.isDoubtful,
+    marketTried: markets.tried,
     marketFailed: markets.failed,
     marketServed: markets.served,
     ownInstance,

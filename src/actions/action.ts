@@ -117,6 +117,10 @@ export interface ActionWorld {
   swapBegan(swap: SwapRecord): Promise<void>;
   /** Any run on record, such as an earlier one of the group; null when there is none of that id. */
   knownRun(id: string): Promise<Run | null>;
+  /** Whether a launch had better try other markets first: this one has no capacity, or another launch is finding out. */
+  isMarketDoubtful(market: string): boolean;
+  /** A launch is about to ask for the market. */
+  marketTried(market: string): void;
   /** A market had no capacity; it is avoided for a while. */
   marketFailed(market: string): void;
   /** A market served; what was held against it is forgotten. */

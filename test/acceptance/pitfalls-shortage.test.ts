@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Market } from '../../src/base/market.ts';
+import { type Clock, sleep } from '../../src/base/clock.ts';
+import { type Market, marketName } from '../../src/base/market.ts';
+import type { Cloud, LaunchRequest } from '../../src/cloud/cloud.ts';
 import type { SimulatedCloud } from '../../src/cloud/simulated/simulated-cloud.ts';
-import { instances } from '../../src/cloud/simulated/world.ts';
+import { group, instances } from '../../src/cloud/simulated/world.ts';
 import type { PolicySpec } from '../../src/engine/policy.ts';
 import { oursOn, swappedOn } from './pitfall-watch.ts';
-import { LENIENT, Site } from './swap-site.ts';
+import { LENIENT, Site, WEB } from './swap-site.ts';
 
 const MINUTE = 60_000;
 /** One market to go to; with it dry there is none. */
@@ -53,6 +55,61 @@ test('pitfall 22 shortage-forgotten-too-soon: a market that serves again is trus
   }
   assert.equal(site.markets()['m6i.large/eu-west-1a/spot'], 2);
 });
+
+test('pitfall 22 shortage-forgotten-too-soon: of many swaps that want the market again, one finds out for all', async () => {
+  const names = ['one', 'two', 'three', 'four'];
+  const groups = names.map((name) =>
+    group(name, { instances: [instances('m5.large', 'eu-west-1a', 2, { purchaseOption: 'spot' })] }),
+  );
+  // The price alone ranks, so that the dry market comes first for all of them.
+  const policies = [
+    {
+      ...LENIENT,
+      weights: { cost: 1, stability: 0, diversity: 0 },
+      instanceTypes: { allow: ['m5.large', 'm6i.large', 'm6a.large'] },
+    },
+  ];
+  const site = new Site({ others: groups, policies, concurrency: 8 });
+  const { cloud, clock } = site;
+  const asked: string[] = [];
+  await site.process({
+    cloud: slowly(cloud, clock, (request) => void asked.push(marketName(request.market))),
+  });
+  const plan = (await site.ended(await site.order(site.member(0), { urgent: true }))).steps[0]?.detail;
+  const dry = (plan as { order: readonly Market[] }).order[0];
+  assert.ok(dry !== undefined);
+  cloud.byHand.setCapacity(dry, 0);
+  await site.ended(await site.order(site.member(1), { urgent: true }));
+  await clock.advance(4 * MINUTE);
+  asked.length = 0;
+  const ids: string[] = [];
+  for (const { name, members } of cloud.snapshot().groups) {
+    const [first] = members;
+    if (name === 'web' || first === undefined) continue;
+    ids.push(await site.order(first.instanceId, { urgent: true }, { ...WEB, name }));
+  }
+  for (const id of ids) assert.equal((await site.ended(id)).state, 'succeeded');
+  assert.equal(asked.filter((market) => market === marketName(dry)).length, 1, asked.join(' '));
+});
+
+/** The cloud, whose launches take a while, so that many are under way together. */
+function slowly(cloud: Cloud, clock: Clock, asked: (request: LaunchRequest) => void): Cloud {
+  return new Proxy(cloud, {
+    get: (target, name) =>
+      name === 'launch'
+        ? async (request: LaunchRequest) => {
+            asked(request);
+            await sleep(clock, 5_000);
+            return target.launch(request);
+          }
+        : bound(target, name),
+  });
+}
+
+function bound(target: Cloud, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name);
+  return typeof value === 'function' ? value.bind(target) : value;
+}
 
 test('pitfall 26 no-on-demand-fallback: without spot capacity an urgent swap still ends with a full group', async () => {
   const site = new Site({

@@ -6,6 +6,7 @@ import { answered, isFleetRefused, nextAttempt, triedText } from './launch-attem
 import { requestOf } from './launch-spec.ts';
 import { groupIfAny, isLeaving, memberOf } from './membership.ts';
 import type { LaunchAttempt, Launched, SwapContext, SwapDetails } from './swap-details.ts';
+import type { SwapPlan } from './swap-plan.ts';
 
 /** Launching goes on over candidates and retries for so long at most. */
 const LAUNCH_DEADLINE_MS = 600_000;
@@ -62,10 +63,30 @@ function launchedSoFar(context: SwapContext): Launched {
 function openAttempt(context: SwapContext, launched: Launched): Launched {
   const { attempts } = launched;
   if (attempts.at(-1)?.state === 'sent') return launched;
-  const next = nextAttempt(context.detail('plan'), attempts);
-  if (next !== null) return { ...launched, attempts: [...attempts, next] };
+  const next = nextAttempt(doubtfulLast(context), attempts);
+  if (next !== null) {
+    for (const market of marketsOf(next)) context.world.marketTried(marketName(market));
+    return { ...launched, attempts: [...attempts, next] };
+  }
   const message = `no candidate could be launched (${triedText(attempts)})`;
   throw new Failure('market_unavailable', 'reject', message);
+}
+
+/**
+ * The plan, with those markets last of their purchase option that have failed for other runs since it was made, or that one
+ * of them is probing. On-demand stays the way out that it was.
+ */
+function doubtfulLast({ world, detail }: SwapContext): SwapPlan {
+  const plan = detail('plan');
+  const isDoubtful = (market: Market): boolean => world.isMarketDoubtful(marketName(market));
+  const order = [...Map.groupBy(plan.order, ({ purchaseOption }) => purchaseOption).values()].flatMap(
+    (markets) => [...markets.filter((market) => !isDoubtful(market)), ...markets.filter(isDoubtful)],
+  );
+  return { ...plan, order };
+}
+
+function marketsOf(attempt: LaunchAttempt): readonly Market[] {
+  return 'market' in attempt ? [attempt.market] : attempt.markets;
 }
 
 /** Sends the last attempt's request, for the first time or again. Failures that leave its outcome open are thrown on. */

@@ -53,3 +53,34 @@ test('what served is forgotten', () => {
   markets.served(MARKET);
   assert.deepEqual([markets.until(MARKET), markets.shortage(MARKET), markets.count()], [null, 0, 0]);
 });
+
+test('pitfall 22: when its time is over one launch probes the market, and others try elsewhere first until it knows', async () => {
+  const { clock, markets } = site();
+  markets.failed(MARKET);
+  assert.equal(markets.isDoubtful(MARKET), true);
+  await clock.advance(3 * MINUTE);
+  assert.equal(markets.isDoubtful(MARKET), false);
+  markets.tried(MARKET);
+  assert.equal(markets.isDoubtful(MARKET), true);
+  assert.equal(markets.until(MARKET), null);
+  markets.failed(MARKET);
+  await clock.advance(6 * MINUTE);
+  markets.tried(MARKET);
+  markets.served(MARKET);
+  assert.equal(markets.isDoubtful(MARKET), false);
+});
+
+test('a probe that never answers leaves the market to another one after a minute', async () => {
+  const { clock, markets } = site();
+  markets.failed(MARKET);
+  await clock.advance(3 * MINUTE);
+  markets.tried(MARKET);
+  await clock.advance(MINUTE);
+  assert.equal(markets.isDoubtful(MARKET), false);
+});
+
+test('a market that nothing is held against is never in doubt', () => {
+  const { markets } = site();
+  markets.tried(MARKET);
+  assert.equal(markets.isDoubtful(MARKET), false);
+});
