@@ -9,7 +9,7 @@ import { fencedCloud } from './fenced-cloud.ts';
  */
 export function sparingCloud(cloud: Cloud, ownInstance: string | null): Cloud {
   if (ownInstance === null) return cloud;
-  const spared = (instanceId: string, write: () => Promise<void>): Promise<void> =>
+  const spared = <T>(instanceId: string, write: () => Promise<T>): Promise<T> =>
     instanceId === ownInstance
       ? Promise.reject(new Failure('own_instance', 'reject', `Coppice runs on ${instanceId}`))
       : write();

@@ -58,9 +58,9 @@ export interface CloudWrites {
   /** Makes a running instance a member; desired rises by one. Not idempotent: read membership first. */
   attach(group: GroupName, instanceId: string): Promise<void>;
   /** Takes a member out, running; asynchronous. Not idempotent: read membership first. */
-  detach(group: GroupName, instanceId: string, capacity?: Capacity): Promise<void>;
+  detach(group: GroupName, instanceId: string, capacity?: Capacity): Promise<TakenOut>;
   /** Terminates a member through the group, with its hooks and draining; asynchronous. */
-  terminateInGroup(group: GroupName, instanceId: string, capacity?: Capacity): Promise<void>;
+  terminateInGroup(group: GroupName, instanceId: string, capacity?: Capacity): Promise<TakenOut>;
   /** Suspends processes. Never with an empty list, which AWS takes for "all": that fails with `internal`. */
   suspend(group: GroupName, processes: readonly string[]): Promise<void>;
   /** Resumes processes; as `suspend`. */
@@ -73,6 +73,12 @@ export interface CloudWrites {
   tagGroup(group: GroupName, key: string, value: string | null): Promise<void>;
   /** Writes one tag of an instance, member or not; repeating changes nothing. */
   tagInstance(where: CloudPlace, instanceId: string, key: string, value: string): Promise<void>;
+}
+
+/** What AWS answers when it takes a member out: the truth, where a reading may be older. */
+export interface TakenOut {
+  /** Desired capacity before it was lowered for the member; null when it was not lowered, or the answer does not say. */
+  readonly desiredBefore: number | null;
 }
 
 /** What becomes of desired when a member leaves: one lower (the default), or kept, so that the group launches another. */

@@ -104,7 +104,7 @@ test('only an instance of Coppice that is to be left running costs the call that
 /** A swap whose process hangs, and is forgotten, right before it releases the old instance. */
 async function forgotten(site: Site): Promise<void> {
   let hangs = false;
-  const detach = (): Promise<void> => {
+  const detach = (): Promise<never> => {
     hangs = true;
     return new Promise(() => {});
   };

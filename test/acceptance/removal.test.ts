@@ -287,7 +287,7 @@ for (const way of WAYS) {
 
   test(`pitfall 4 min-size-refusal-after-drain: a minimum that is raised after the look makes ${way} fail, once`, async () => {
     const site = new Site();
-    const raised = (group: GroupName, id: string, capacity?: 'lowered' | 'kept'): Promise<void> => {
+    const raised = (group: GroupName, id: string, capacity?: 'lowered' | 'kept'): Promise<unknown> => {
       site.cloud.byHand.setSizes('web', { min: 4 });
       return site.cloud[REQUEST[way]](group, id, capacity);
     };

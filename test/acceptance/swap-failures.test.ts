@@ -342,7 +342,7 @@ function lagging(site: Site, operation: 'attach' | 'detach' | 'terminateInGroup'
   return new Proxy<Cloud>(site.cloud, {
     get(target, key) {
       if (key === operation) {
-        return (group: GroupName, id: string): Promise<void> => {
+        return (group: GroupName, id: string): Promise<unknown> => {
           stale = site.cloud.calls[operation] === 0;
           return target[operation](group, id);
         };

@@ -31,9 +31,13 @@ export const detachOld: Step<SwapDetails> = {
     const member = memberOf(group, old.instanceId);
     if (member === undefined || isLeaving(member)) return leftBy(context, group);
     const again = context.soFar('detach-old').desiredBefore !== undefined;
-    const left: LeftFirst = { how: release, desiredBefore: group.desired };
+    let left: LeftFirst = { how: release, desiredBefore: group.desired };
     await context.checkpoint(left);
-    if (await accepted(removeOld(context), again)) return { kind: 'done', detail: lowered(left) };
+    const request = removeOld(context).then(({ desiredBefore }) => {
+      // The reading may have been older than what the run before did to the group.
+      left = { how: release, desiredBefore: desiredBefore ?? group.desired };
+    });
+    if (await accepted(request, again)) return { kind: 'done', detail: lowered(left) };
     return { kind: 'wait', for: `${old.instanceId} to be seen leaving` };
   },
   async undo(context): Promise<UndoOutcome> {

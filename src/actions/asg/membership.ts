@@ -58,7 +58,7 @@ export function isElsewhere({ tags }: Instance, { name }: GroupName): boolean {
  * the last reading did not show yet: then the caller looks again, since only a reading tells who lowered desired. Of a request
  * that is sent `again`, a refusal for the size may say the same: the first one may have brought the group to its minimum.
  */
-export async function accepted(request: Promise<void>, again = false): Promise<boolean> {
+export async function accepted(request: Promise<unknown>, again = false): Promise<boolean> {
   try {
     await request;
     return true;

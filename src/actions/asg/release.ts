@@ -1,5 +1,5 @@
 import { Failure } from '../../base/failure.ts';
-import type { GroupState } from '../../cloud/cloud.ts';
+import type { GroupState, TakenOut } from '../../cloud/cloud.ts';
 import type { Step, StepOutcome } from '../action.ts';
 import { replacementOf } from './launch.ts';
 import { markReleased } from './mark-released.ts';
@@ -37,7 +37,7 @@ export const releaseOld: Step<SwapDetails> = {
 };
 
 /** Asks the group to let the old instance go, in the way that was planned, and to be smaller by it. */
-export function removeOld({ cloud, run, detail }: SwapContext): Promise<void> {
+export function removeOld({ cloud, run, detail }: SwapContext): Promise<TakenOut> {
   const { release, old } = detail('plan');
   return release === 'detach'
     ? cloud.detach(run.group, old.instanceId)

@@ -99,7 +99,7 @@ async function begin(context: RemovalContext, way: Way): Promise<void> {
   await context.checkpoint({ sent: true });
 }
 
-function request(context: RemovalContext, way: Way): Promise<void> {
+function request(context: RemovalContext, way: Way): Promise<unknown> {
   const { cloud, run } = context;
   const capacity: Capacity = specOf(context).replace ? 'kept' : 'lowered';
   return way === 'detach'

@@ -1,4 +1,5 @@
 import {
+  type Activity,
   AttachInstancesCommand,
   CreateOrUpdateTagsCommand,
   DeleteTagsCommand,
@@ -17,7 +18,7 @@ import {
 } from '@aws-sdk/client-ec2';
 
 import { Failure } from '../../base/failure.ts';
-import type { CloudWrites } from '../cloud.ts';
+import type { CloudWrites, TakenOut } from '../cloud.ts';
 import { createFleetInput, fleetAnswer } from './create-fleet.ts';
 import type { SourceTools } from './launch-source.ts';
 import { runInstancesInput } from './run-instances.ts';
@@ -89,16 +90,18 @@ export function membershipWrites({
         InstanceIds: [instanceId],
         ShouldDecrementDesiredCapacity: capacity === 'lowered',
       };
-      await requests.write('DetachInstances', () =>
+      const { Activities } = await requests.write('DetachInstances', () =>
         clients.of(region).writes.autoScaling.send(new DetachInstancesCommand(input)),
       );
+      return takenOut(Activities?.[0]);
     },
 
     async terminateInGroup({ region }, instanceId, capacity = 'lowered') {
       const input = { InstanceId: instanceId, ShouldDecrementDesiredCapacity: capacity === 'lowered' };
-      await requests.write('TerminateInstanceInAutoScalingGroup', () =>
+      const { Activity } = await requests.write('TerminateInstanceInAutoScalingGroup', () =>
         clients.of(region).writes.autoScaling.send(new TerminateInstanceInAutoScalingGroupCommand(input)),
       );
+      return takenOut(Activity);
     },
 
     async protect({ region, name }, instanceId, on) {
@@ -158,4 +161,10 @@ export function groupWrites({ clients, requests }: Pick<SourceTools, 'clients' |
 function named(processes: readonly string[]): string[] {
   if (processes.length > 0) return [...processes];
   throw new Failure('internal', 'reject', 'suspending or resuming: an empty list would mean every process');
+}
+
+/** AWS tells it only in the cause of the activity: "… in response to a user request, shrinking the capacity from 2 to 1." */
+function takenOut(activity: Activity | undefined): TakenOut {
+  const [, before] = /shrinking the capacity from (\d+) to \d+/.exec(activity?.Cause ?? '') ?? [];
+  return { desiredBefore: before === undefined ? null : Number(before) };
 }

@@ -16,6 +16,7 @@ import type {
   LaunchRequest,
   LaunchSource,
   MarketData,
+  TakenOut,
   TargetHealth,
 } from '../cloud.ts';
 import { begin } from './begin.ts';
@@ -200,16 +201,12 @@ export class SimulatedCloud implements Cloud {
     );
   }
 
-  detach(group: GroupName, instanceId: string, capacity: Capacity = 'lowered'): Promise<void> {
-    return this.#change('detach', group, [instanceId, capacity], (found) =>
-      detachInstance(this.#simulation, found, { instanceId, capacity }),
-    );
+  detach(group: GroupName, instanceId: string, capacity: Capacity = 'lowered'): Promise<TakenOut> {
+    return this.#takeOut('detach', { group, instanceId, capacity }, detachInstance);
   }
 
-  terminateInGroup(group: GroupName, instanceId: string, capacity: Capacity = 'lowered'): Promise<void> {
-    return this.#change('terminateInGroup', group, [instanceId, capacity], (found) =>
-      terminateMember(this.#simulation, found, { instanceId, capacity }),
-    );
+  terminateInGroup(group: GroupName, instanceId: string, capacity: Capacity = 'lowered'): Promise<TakenOut> {
+    return this.#takeOut('terminateInGroup', { group, instanceId, capacity }, terminateMember);
   }
 
   suspend(group: GroupName, processes: readonly string[]): Promise<void> {
@@ -262,6 +259,20 @@ export class SimulatedCloud implements Cloud {
     });
   }
 
+  /** Answers what desired was, as AWS does in the cause of the activity. */
+  async #takeOut(
+    operation: CloudOperation,
+    { group, instanceId, capacity }: TakingOut & { readonly group: GroupName },
+    act: (simulation: Simulation, group: SimulatedGroup, taking: TakingOut) => Refusal | null,
+  ): Promise<TakenOut> {
+    let before = 0;
+    await this.#change(operation, group, [instanceId, capacity], (found) => {
+      before = found.desired;
+      return act(this.#simulation, found, { instanceId, capacity });
+    });
+    return { desiredBefore: capacity === 'lowered' ? before : null };
+  }
+
   async #call<T>(operation: CloudOperation, args: readonly unknown[], act: () => T): Promise<T> {
     if (this.#latencyMs > 0) await sleep(this.#clock, this.#latencyMs);
     this.#catchUp();
@@ -288,6 +299,11 @@ export class SimulatedCloud implements Cloud {
     const instance = this.#simulation.instances.get(id);
     return instance?.place.account === account && instance.place.region === region ? instance : null;
   }
+}
+
+interface TakingOut {
+  readonly instanceId: string;
+  readonly capacity: Capacity;
 }
 
 function insistOnProcesses(processes: readonly string[]): void {

@@ -63,7 +63,7 @@ class House {
           this.machines.filter(({ id }) => ids.includes(id)),
         ),
       terminate: (_, id) => this.#call(`terminate ${id}`, undefined),
-      detach: (_, id) => this.#call(`detach ${id}`, undefined),
+      detach: (_, id) => this.#call(`detach ${id}`, { desiredBefore: null }),
       resume: (_, processes) => this.#call(`resume ${processes.join()}`, undefined),
       resize: (_, { max }) => this.#call(`resize ${max}`, undefined),
       tagGroup: (_, key, value) => this.#call(`tagGroup ${key} ${value}`, undefined),

@@ -28,7 +28,7 @@ function site(): { simulated: SimulatedCloud; own: string; other: string; cloud:
   return { simulated, own, other, cloud: sparingCloud(simulated, own) };
 }
 
-const ENDINGS: readonly [name: string, end: (cloud: Cloud, instanceId: string) => Promise<void>][] = [
+const ENDINGS: readonly [name: string, end: (cloud: Cloud, instanceId: string) => Promise<unknown>][] = [
   ['terminate', (cloud, id) => cloud.terminate(WEB, id)],
   ['detach', (cloud, id) => cloud.detach(WEB, id)],
   ['terminateInGroup', (cloud, id) => cloud.terminateInGroup(WEB, id)],

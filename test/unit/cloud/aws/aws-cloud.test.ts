@@ -377,3 +377,22 @@ test('a target group that does not know the instance is not taken for healthy', 
     { target: 'arn:tg', healthy: false, reason: null },
   ]);
 });
+
+for (const [cause, desiredBefore] of [
+  ['At 2020-10-31T17:35:04Z instance i-1 was detached, shrinking the capacity from 12 to 11.', 12],
+  ['At 2020-10-31T17:35:04Z instance i-1 was detached in response to a user request.', null],
+  ['', null],
+] as const) {
+  test(`desired before a member left is ${desiredBefore} where the activity says "${cause}"`, async (context) => {
+    const activity = `<ActivityId>1</ActivityId><Cause>${cause}</Cause>`;
+    const { cloud } = await world(context, (operation) => ({
+      status: 200,
+      body:
+        operation === 'DetachInstances'
+          ? `<DetachInstancesResponse><DetachInstancesResult><Activities><member>${activity}</member></Activities></DetachInstancesResult></DetachInstancesResponse>`
+          : `<${operation}Response><${operation}Result><Activity>${activity}</Activity></${operation}Result></${operation}Response>`,
+    }));
+    assert.deepEqual(await cloud.detach(GROUP, 'i-1'), { desiredBefore });
+    assert.deepEqual(await cloud.terminateInGroup(GROUP, 'i-1'), { desiredBefore });
+  });
+}

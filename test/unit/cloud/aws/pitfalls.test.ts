@@ -107,7 +107,7 @@ for (const [operation, act] of [
       status: 200,
       body: `<${name}Response><${name}Result/></${name}Response>`,
     }));
-    await settled(clock, act(cloud));
+    await settled<unknown>(clock, act(cloud));
     const asked = aws.requests.filter((request) => request.get('Action') === operation);
     assert.deepEqual(namesIn(asked, 'InstanceIds.member.'), [1]);
   });
