@@ -1,13 +1,15 @@
 import { DescribeInstancesCommand, type Instance as Ec2Instance, type Filter } from '@aws-sdk/client-ec2';
 
-import { Failure } from '../../base/failure.ts';
+import { asFailure, Failure } from '../../base/failure.ts';
 import type { Cloud, CloudPlace, Instance } from '../cloud.ts';
 import type { Clients, RegionClients } from './clients.ts';
 import { allPages, inBatches, type Requests } from './requests.ts';
 import { platformOf } from './spot-product.ts';
 
 /** EC2 takes at most 200 values of filters a request. */
-const IDS_PER_REQUEST = 200;
+const IDS_PER_FILTER = 200;
+/** The most ids that EC2's requests take which name instances. */
+const IDS_PER_REQUEST = 1000;
 /** EC2's largest page of instances. */
 const PAGE = 1000;
 
@@ -21,13 +23,14 @@ export function instanceReads(
 ): Pick<Cloud, 'instances' | 'instancesTagged'> {
   return {
     async instances(where, ids) {
-      const batches = inBatches([...new Set(ids)], IDS_PER_REQUEST);
-      // A filter, not InstanceIds: one unknown id there fails the whole request.
-      const found = await Promise.all(
-        batches.map((Values) =>
-          describe(clients.of(where.region), requests, [{ Name: 'instance-id', Values }]),
-        ),
-      );
+      const region = clients.of(where.region);
+      const wanted = [...new Set(ids)];
+      const found =
+        wanted.length <= IDS_PER_FILTER
+          ? await byFilter(region, requests, wanted)
+          : await Promise.all(
+              inBatches(wanted, IDS_PER_REQUEST).map((batch) => byIds(region, requests, batch)),
+            );
       return found.flat().map(({ instance }) => instance);
     },
 
@@ -36,7 +39,9 @@ export function instanceReads(
         { Name: 'tag-key', Values: [key] },
         { Name: 'instance-state-name', Values: NOT_TERMINATED },
       ];
-      const found = await Promise.all(clients.all.map((region) => describe(region, requests, filters)));
+      const found = await Promise.all(
+        clients.all.map((region) => describe(region, requests, { Filters: filters, MaxResults: PAGE })),
+      );
       return found.flat().map(({ instance, place }) => ({ ...instance, place }));
     },
   };
@@ -47,14 +52,43 @@ interface Found {
   readonly place: CloudPlace;
 }
 
+/** A whole fleet in a fifth of the requests. One id that is not known, e.g. not yet, fails all of them: then by filters. */
+async function byIds(
+  clients: RegionClients,
+  requests: Requests,
+  InstanceIds: string[],
+): Promise<readonly Found[]> {
+  try {
+    return await describe(clients, requests, { InstanceIds });
+  } catch (thrown) {
+    const failure = asFailure(thrown);
+    if (failure.code !== 'not_found') throw failure;
+    return byFilter(clients, requests, InstanceIds);
+  }
+}
+
+/** Ids that are not known are simply not in the answer. */
+async function byFilter(
+  clients: RegionClients,
+  requests: Requests,
+  ids: readonly string[],
+): Promise<readonly Found[]> {
+  const found = await Promise.all(
+    inBatches(ids, IDS_PER_FILTER).map((Values) =>
+      describe(clients, requests, { Filters: [{ Name: 'instance-id', Values }], MaxResults: PAGE }),
+    ),
+  );
+  return found.flat();
+}
+
 async function describe(
   clients: RegionClients,
   requests: Requests,
-  Filters: Filter[],
+  which: { Filters: Filter[]; MaxResults: number } | { InstanceIds: string[] },
 ): Promise<readonly Found[]> {
   const pages = await allPages((NextToken) =>
     requests.read('DescribeInstances', () =>
-      clients.reads.ec2.send(new DescribeInstancesCommand({ Filters, MaxResults: PAGE, NextToken })),
+      clients.reads.ec2.send(new DescribeInstancesCommand({ ...which, NextToken })),
     ),
   );
   return pages

@@ -18,8 +18,9 @@ export interface PlaceSize extends CloudPlace {
 
 /** Groups that one DescribeAutoScalingGroups lists. */
 const GROUPS_A_PAGE = 100;
-/** Ids that one DescribeInstances takes as values of a filter. */
-const IDS_A_REQUEST = 200;
+/** Ids that one DescribeInstances takes as values of a filter, and by name, which is for more than those. */
+const IDS_A_FILTER = 200;
+const IDS_A_REQUEST = 1000;
 
 type Cost<O extends CloudOperation> = (
   args: Parameters<Cloud[O]>,
@@ -35,8 +36,11 @@ const COSTS: { readonly [O in CloudOperation]: Cost<O> } = {
     autoScaling(group, 'DescribeLifecycleHooks'),
     autoScaling(group, 'DescribeInstanceRefreshes'),
   ],
-  instances: ([where, ids]) =>
-    times(new Set(ids).size / IDS_A_REQUEST, () => ec2(where, 'DescribeInstances')),
+  instances: ([where, ids]) => {
+    const { size } = new Set(ids);
+    const requests = size <= IDS_A_FILTER ? Math.min(size, 1) : size / IDS_A_REQUEST;
+    return times(requests, () => ec2(where, 'DescribeInstances'));
+  },
   instancesTagged: (_, places) => places.map((place) => ec2(place, 'DescribeInstances')),
   // Only `$Latest` and `$Default` have to be asked again; the version itself and its image do not change.
   launchSource: ([{ group, launch }]) => {

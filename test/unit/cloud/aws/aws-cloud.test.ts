@@ -225,15 +225,42 @@ test('a throttled attempt that the SDK repeats with success is counted all the s
   assert.equal(values.find(({ labels }) => labels.operation === 'DescribeInstances')?.value, 1);
 });
 
-test('ids go out as filters, 200 a request, each once', async (context) => {
-  const { aws, cloud } = await world(context, () => ({ status: 200, body: '<DescribeInstancesResponse/>' }));
-  const ids = Array.from({ length: 450 }, (_, index) => `i-${index}`);
-  await cloud.instances(GROUP, [...ids, 'i-0']);
-  const sizes = aws.requests.map(
-    (request) => [...request.keys()].filter((key) => key.startsWith('Filter.1.Value.')).length,
+const NOBODY = { status: 200, body: '<DescribeInstancesResponse/>' };
+
+/** How many ids each request had, by filter and by name. */
+function idsIn(aws: FakeAws): { readonly filtered: readonly number[]; readonly named: readonly number[] } {
+  const count = (prefix: string): number[] =>
+    aws.requests
+      .map((request) => [...request.keys()].filter((key) => key.startsWith(prefix)).length)
+      .filter((ids) => ids > 0)
+      .toSorted((a, b) => a - b);
+  return { filtered: count('Filter.1.Value.'), named: count('InstanceId.') };
+}
+
+function idsUpTo(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `i-${index}`);
+}
+
+test('up to 200 ids go out as a filter, each once: one that is not known is simply not answered', async (context) => {
+  const { aws, cloud } = await world(context, () => NOBODY);
+  await cloud.instances(GROUP, [...idsUpTo(200), 'i-0']);
+  assert.deepEqual(idsIn(aws), { filtered: [200], named: [] });
+});
+
+test('pitfall 21 eats-the-account-api-quota: more ids go out by name, 1000 a request', async (context) => {
+  const { aws, cloud } = await world(context, () => NOBODY);
+  await cloud.instances(GROUP, idsUpTo(2300));
+  assert.deepEqual(idsIn(aws), { filtered: [], named: [300, 1000, 1000] });
+});
+
+test('where one of a thousand ids is not known, those are asked for by filters, and no others', async (context) => {
+  const { aws, cloud } = await world(context, (_, request) =>
+    [...request].some(([key, value]) => key.startsWith('InstanceId.') && value === 'i-7')
+      ? ec2Error(400, 'InvalidInstanceID.NotFound')
+      : NOBODY,
   );
-  assert.deepEqual(sizes.toSorted(), [200, 200, 50]);
-  assert.ok(aws.requests.every((request) => !request.has('InstanceId.1')));
+  await cloud.instances(GROUP, idsUpTo(1900));
+  assert.deepEqual(idsIn(aws), { filtered: [200, 200, 200, 200, 200], named: [900, 1000] });
 });
 
 const GROUP_XML = `<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups><member>

@@ -134,6 +134,24 @@ const COST: readonly {
       ),
     requests: ['DescribeInstances'],
   },
+  {
+    read: 'two hundred and one machines',
+    ask: (cloud) =>
+      cloud.instances(
+        PLACE,
+        Array.from({ length: 201 }, (_, n) => `i-${n}`),
+      ),
+    requests: ['DescribeInstances'],
+  },
+  {
+    read: 'two thousand and one machines',
+    ask: (cloud) =>
+      cloud.instances(
+        PLACE,
+        Array.from({ length: 2001 }, (_, n) => `i-${n}`),
+      ),
+    requests: times(3, 'DescribeInstances'),
+  },
   { read: 'one group in detail', ask: (cloud) => cloud.groupInDetail(web), requests: DETAIL },
   {
     read: 'three groups in detail at once',
