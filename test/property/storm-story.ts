@@ -224,7 +224,7 @@ function timeRules(): readonly RuleSpec[] {
       ...every,
       when: { fact: 'group.diversityRatio', operator: 'lessThan', value: 0.6 },
       target: { pick: 'most-crowded-market', limit: 1 },
-      cooldown: { forMs: 180_000, per: ['group'] },
+      cooldown: { forMs: 180_000, per: ['group'], after: 'dispatch' },
       ...doing(swap({ to: 'spot' })),
     }),
     rule('restore-floor', {

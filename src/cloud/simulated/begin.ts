@@ -1,10 +1,11 @@
 import { groupKey } from '../../base/group-name.ts';
+import { marketName } from '../../base/market.ts';
 import type { Random } from '../../base/random.ts';
 import type { LaunchReference } from '../cloud.ts';
 import { addInstance } from './instances.ts';
 import { subnetOf } from './launch-sources.ts';
 import { join, reconcileSoon } from './members.ts';
-import { hash } from './prices.ts';
+import { hash, setPrice } from './prices.ts';
 import type { LaunchTemplate, SimulatedGroup, Simulation } from './simulation.ts';
 import { Timeline } from './timeline.ts';
 import {
@@ -30,12 +31,14 @@ export function begin(world: SimulatedWorld, now: number, random: Random): Simul
     templates,
     configurations,
     images: new Map(Object.entries({ ...DEFAULT_IMAGES, ...world.images })),
-    capacity: new Map(),
+    capacity: new Map(world.capacity.map(({ market, launches }) => [marketName(market), launches])),
     prices: new Map(),
+    quotes: new Map(),
     tokens: new Map(),
     fleets: new Map(),
     launched: 0,
   };
+  for (const price of world.prices) setPrice(simulation, price);
   for (const spec of world.groups) {
     const group = groupOf(spec);
     simulation.groups.set(group.key, group);
@@ -89,22 +92,20 @@ function addLaunchSource(
 function addMembers(simulation: Simulation, group: SimulatedGroup, batch: InstancesSpec): void {
   const { type, zone, purchaseOption } = batch;
   const launchedAt = simulation.now - batch.ageSeconds * 1000;
+  const birth = {
+    place: { account: group.name.account, region: group.name.region },
+    market: { type, zone, purchaseOption },
+    subnet: subnetOf(group, zone),
+    tags: Object.entries(batch.tags),
+  };
   for (let i = 0; i < batch.count; i++) {
-    const instance = addInstance(
-      simulation,
-      {
-        place: { account: group.name.account, region: group.name.region },
-        market: { type, zone, purchaseOption },
-        subnet: subnetOf(group, zone),
-        tags: [],
-      },
-      launchedAt,
-    );
+    const instance = addInstance(simulation, { ...birth, id: batch.ids[i] }, launchedAt);
     instance.state = 'running';
     instance.readyAt = launchedAt;
     const membership = join(group, instance);
     membership.lifecycleState = 'InService';
     membership.inServiceAt = launchedAt;
     membership.protectedFromScaleIn = batch.protected;
+    membership.healthStatus = batch.healthStatus;
   }
 }

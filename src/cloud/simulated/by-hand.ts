@@ -4,6 +4,7 @@ import { resizeGroup, resumeProcesses, suspendProcesses } from './group-requests
 import { cancelRefresh, startRefresh } from './instance-refresh.ts';
 import { BY_REQUEST, isLive, shutDown } from './instances.ts';
 import { checkSoon, membersChanged } from './members.ts';
+import { setPrice } from './prices.ts';
 import type { Refusal } from './refusal.ts';
 import {
   draw,
@@ -13,7 +14,7 @@ import {
   type Simulation,
   TIMES,
 } from './simulation.ts';
-import type { LaunchFields } from './world.ts';
+import type { LaunchFields, PriceSpec } from './world.ts';
 
 /** A group by its name, or by its name alone where that is unique. */
 export type GroupReference = GroupName | string;
@@ -139,6 +140,12 @@ export class OtherHands {
     this.#catchUp();
     if (launches === null) this.#simulation.capacity.delete(marketName(market));
     else this.#simulation.capacity.set(marketName(market), launches);
+  }
+
+  /** Sets prices that stay as they are from now on. */
+  setPrice(price: PriceSpec): void {
+    this.#catchUp();
+    setPrice(this.#simulation, price);
   }
 
   #group(reference: GroupReference): SimulatedGroup {

@@ -15,6 +15,8 @@ export interface Birth {
   readonly market: Market;
   readonly subnet: string | null;
   readonly tags: Iterable<readonly [string, string]>;
+  /** Drawn by lot where it is not given. */
+  readonly id?: string | undefined;
 }
 
 /** Whether the instance runs or may run again: what costs money, or will. */
@@ -36,7 +38,7 @@ export function launchInstance(simulation: Simulation, birth: Birth): SimulatedI
 export function addInstance(simulation: Simulation, birth: Birth, launchedAt: number): SimulatedInstance {
   const host = FIRST_HOST + simulation.launched++;
   const instance: SimulatedInstance = {
-    id: instanceId(simulation),
+    id: birth.id ?? instanceId(simulation),
     place: birth.place,
     type: birth.market.type,
     zone: birth.market.zone,

@@ -1,4 +1,5 @@
-import { onDemandPrice } from '../catalogue.ts';
+import { onDemandPrice as listPrice } from '../catalogue.ts';
+import type { PriceSpec } from './world.ts';
 
 const STEP_MS = 10 * 60_000;
 /** A day of history, which is what the volatility is taken over. */
@@ -23,17 +24,66 @@ export interface SpotPrice {
   readonly volatility: number;
 }
 
+/** Prices that were set, by `setPrice`'s own keys. */
+export type Quotes = Map<string, number>;
+
+/** What prices depend on. */
+interface Pricing {
+  readonly seed: number;
+  readonly now: number;
+  readonly prices: PriceCache;
+  readonly quotes: Quotes;
+}
+
+/** From now on the type has these prices; one that holds in every zone takes the place of those of single zones. */
+export function setPrice(
+  { quotes }: Pick<Pricing, 'quotes'>,
+  { type, zone, spot, onDemand }: PriceSpec,
+): void {
+  if (onDemand !== null) quotes.set(onDemandKey(type), onDemand);
+  if (spot === null) return;
+  if (zone === null) for (const key of quotes.keys()) if (key.startsWith(`spot ${type}/`)) quotes.delete(key);
+  quotes.set(spotKey(type, zone), spot);
+}
+
+function onDemandKey(type: string): string {
+  return `on-demand ${type}`;
+}
+
+function spotKey(type: string, zone: string | null): string {
+  return zone === null ? `spot ${type}` : `spot ${type}/${zone}`;
+}
+
+/** On-demand price of a type in a region: the one that was set, or else AWS' there, or in us-east-1 where that is not listed. */
+export function onDemandPrice(
+  { quotes }: Pick<Pricing, 'quotes'>,
+  type: string,
+  region: string,
+): number | null {
+  return quotes.get(onDemandKey(type)) ?? measureOf(type, region);
+}
+
+function measureOf(type: string, region: string): number | null {
+  return listPrice(type, region) ?? listPrice(type, 'us-east-1');
+}
+
+/**
+ * Spot price of a type in a zone at a time: the one that was set, with nothing moving; else the market's walk.
+ */
+export function spotPrice(pricing: Pricing, type: string, zone: string): SpotPrice | null {
+  const quoted = pricing.quotes.get(spotKey(type, zone)) ?? pricing.quotes.get(spotKey(type, null));
+  return quoted === undefined
+    ? walkedPrice(pricing, type, zone)
+    : { price: quoted, average: quoted, volatility: 0 };
+}
+
 /**
  * Spot price of a type in a zone at a time: a mean-reverting walk in steps of ten minutes, around a share of the
  * on-demand price and with an unrest that differ by market. A function of seed, market and time: nothing is drawn. Null
  * for a type that is not in the catalogue. Where a region's on-demand price is not listed, us-east-1's is the measure.
  */
-export function spotPrice(
-  { seed, now, prices }: { readonly seed: number; readonly now: number; readonly prices: PriceCache },
-  type: string,
-  zone: string,
-): SpotPrice | null {
-  const measure = onDemandPrice(type, zone.slice(0, -1)) ?? onDemandPrice(type, 'us-east-1');
+function walkedPrice({ seed, now, prices }: Pricing, type: string, zone: string): SpotPrice | null {
+  const measure = measureOf(type, zone.slice(0, -1));
   if (measure === null) return null;
   const market = `${type}/${zone}`;
   const step = Math.floor(now / STEP_MS);

@@ -10,7 +10,7 @@ import type {
   LaunchReference,
   Member,
 } from '../cloud.ts';
-import type { PriceCache } from './prices.ts';
+import type { PriceCache, Quotes } from './prices.ts';
 import type { Timeline } from './timeline.ts';
 import type { GroupSpec, LaunchFields, SimulatedWorld } from './world.ts';
 
@@ -32,6 +32,7 @@ export interface Simulation {
   /** Launches that are still possible, by market name; a market that is not in it has plenty. */
   readonly capacity: Map<string, number>;
   readonly prices: PriceCache;
+  readonly quotes: Quotes;
   /** Launches by scope and token. */
   readonly tokens: Map<string, { readonly request: string; readonly instanceId: string }>;
   /** Fleets by scope and token; one that launched nothing has spent its token too. */

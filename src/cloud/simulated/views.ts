@@ -1,4 +1,4 @@
-import { CATALOGUE, type CatalogueRow, onDemandPrice } from '../catalogue.ts';
+import { CATALOGUE, type CatalogueRow } from '../catalogue.ts';
 import type {
   CloudPlace,
   Group,
@@ -13,7 +13,7 @@ import type {
 } from '../cloud.ts';
 import { subnetIn } from './launch-sources.ts';
 import { answersHealthChecks, isLeaving } from './members.ts';
-import { spotPrice } from './prices.ts';
+import { onDemandPrice, spotPrice } from './prices.ts';
 import type { Membership, SimulatedGroup, SimulatedInstance, Simulation } from './simulation.ts';
 
 const LINUX = 'Linux/UNIX';
@@ -144,7 +144,7 @@ function offerOf(simulation: Simulation, { name }: CatalogueRow, zone: string): 
       type: name,
       zone,
       spotPrice: spot?.price ?? null,
-      onDemandPrice: onDemandPrice(name, zone.slice(0, -1)),
+      onDemandPrice: onDemandPrice(simulation, name, zone.slice(0, -1)),
       spotAverage: spot?.average ?? null,
       spotVolatility: spot?.volatility ?? null,
       interruptionBand: null,

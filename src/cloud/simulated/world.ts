@@ -1,4 +1,5 @@
-import type { PurchaseOption } from '../../base/market.ts';
+import type { Market, PurchaseOption } from '../../base/market.ts';
+import { catalogueRow } from '../catalogue.ts';
 import type { GroupTag, ImageFacts, MixedInstances } from '../cloud.ts';
 import type { Rate } from './throttle.ts';
 
@@ -9,6 +10,10 @@ export interface SimulatedWorld {
   readonly images: Readonly<Record<string, ImageFacts>>;
   /** Offers that do not exist, as `type/zone`, e.g. `m7a.large/eu-west-1c`. */
   readonly notOffered: readonly string[];
+  /** Prices that are set from the beginning; a later one prevails. */
+  readonly prices: readonly PriceSpec[];
+  /** Launches that are possible at first, by market; a market that is not here has plenty. */
+  readonly capacity: readonly { readonly market: Market; readonly launches: number }[];
   /** Chance, 0..1, that a spot market has no capacity for a span of ten minutes. */
   readonly scarcity: number;
   /** Limits of running vCPUs per account and region; null is none. */
@@ -19,6 +24,17 @@ export interface SimulatedWorld {
   readonly throttling: boolean;
   /** The bucket that all Auto Scaling requests of an account and region share. AWS does not publish its size. */
   readonly autoScalingRate: Rate;
+}
+
+/**
+ * Prices of a type that stay as they are, in US dollars an hour; null leaves one as it is. The spot price holds in the
+ * zone, or in every zone where that is null; the on-demand price in every region.
+ */
+export interface PriceSpec {
+  readonly type: string;
+  readonly zone: string | null;
+  readonly spot: number | null;
+  readonly onDemand: number | null;
 }
 
 /** A group and its first members, who are in service from the beginning. */
@@ -69,6 +85,12 @@ export interface InstancesSpec {
   /** How long they have been running at the beginning. */
   readonly ageSeconds: number;
   readonly protected: boolean;
+  /** Drawn by lot where there are none, or too few. */
+  readonly ids: readonly string[];
+  /** Tags of their own, beside those of the group that propagate. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** What the group takes them for; an unhealthy one is soon replaced. */
+  readonly healthStatus: 'Healthy' | 'Unhealthy';
 }
 
 /** How a group launches: what `LaunchReference` refers to, with its content. */
@@ -108,6 +130,11 @@ export const DEFAULT_IMAGES: Readonly<Record<string, ImageFacts>> = {
   },
 };
 
+/** Id of the image that runs on the type. */
+export function imageFor(type: string): string {
+  return catalogueRow(type)?.architectures.includes('arm64') === true ? IMAGE_ARM : IMAGE_X86;
+}
+
 /** The account of groups that name none. @internal used by tests */
 export const DEFAULT_ACCOUNT = '123456789012';
 const DEFAULT_REGION = 'eu-west-1';
@@ -121,6 +148,8 @@ export function world(
   return {
     images: {},
     notOffered: [],
+    prices: [],
+    capacity: [],
     scarcity: 0,
     vcpuQuota: { spot: null, 'on-demand': null },
     readLagMs: 0,
@@ -172,12 +201,15 @@ export function instances(
   type: string,
   zone: string,
   count: number,
-  rest: Partial<Pick<InstancesSpec, 'purchaseOption' | 'ageSeconds' | 'protected'>> = {},
+  rest: Partial<Omit<InstancesSpec, 'type' | 'zone' | 'count'>> = {},
 ): InstancesSpec {
   return {
     purchaseOption: 'on-demand',
     ageSeconds: DAY_SECONDS,
     protected: false,
+    ids: [],
+    tags: {},
+    healthStatus: 'Healthy',
     ...rest,
     type,
     zone,

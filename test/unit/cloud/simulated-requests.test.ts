@@ -37,9 +37,9 @@ const ROWS: readonly (readonly [string, CloudOperation, readonly unknown[], read
     ['DescribeAutoScalingGroups', 'DescribeLifecycleHooks', 'DescribeInstanceRefreshes'],
   ],
   [
-    'instances: one for every two hundred',
+    'instances: one for up to two hundred, then one for every thousand',
     'instances',
-    [PLACE, names(201)],
+    [PLACE, names(1001)],
     Array(2).fill('DescribeInstances'),
   ],
   ['instances: the same id counts once', 'instances', [PLACE, Array(400).fill('i-1')], ['DescribeInstances']],
