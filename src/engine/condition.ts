@@ -4,7 +4,7 @@ import {
   type NestedConditionResult,
   type TopLevelCondition,
 } from 'json-rules-engine';
-import type { Evidence } from './decision.ts';
+import { boundedValue, type Evidence } from './decision.ts';
 import type { Facts } from './fact.ts';
 import {
   type ConditionLeaf,
@@ -127,7 +127,7 @@ function evidenceOf(leaf: ConditionLeaf, holds: boolean, facts: Facts): Evidence
   const expected = isReference(value) ? (factOf(facts, value.fact) ?? value) : value;
   const missing = actual === null || (isReference(value) && expected === value);
   const result = missing && operator !== 'exists' ? 'unknown' : truthOf(holds);
-  return { fact, path, operator, expected, actual, result };
+  return { fact, path, operator, expected: boundedValue(expected), actual: boundedValue(actual), result };
 }
 
 interface Folded {

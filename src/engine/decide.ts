@@ -4,46 +4,43 @@ import { groupKey } from '../base/group-name.ts';
 import type { Evaluation } from './condition.ts';
 import type { Decision, Evidence } from './decision.ts';
 import { effectOf } from './effect.ts';
-import { type Event, tupleKey } from './event.ts';
 import type { FactContext } from './fact.ts';
 import { readFacts } from './facts.ts';
 import type { FleetView, GroupView, InstanceView } from './fleet.ts';
-import { cooldownKey, pickTargets } from './guards.ts';
+import { brokenLimit, cooldownKey, pickTargets } from './guards.ts';
 import { judge, type Refusal } from './judge.ts';
 import type { Memory, PastSwap } from './memory.ts';
 import { effectivePolicy } from './policies.ts';
 import type { EffectivePolicy } from './policy.ts';
-import type { Reason } from './reason.ts';
+import { recheckKey, whyEnded } from './recheck.ts';
 import { isUrgent, type RuleSpec } from './rule.ts';
-import type { CompiledRule, Ruleset } from './ruleset.ts';
+import type { CompiledRule } from './ruleset.ts';
 import { sentenceOf } from './sentence.ts';
 import { resolveSubject, type Subject } from './subject.ts';
 import { noRule, whyAsleep } from './trigger.ts';
+import {
+  aboutOf,
+  type Conclusion,
+  NOTHING_KNOWN,
+  type Occasion,
+  suppressed,
+  type Verdict,
+  verdict,
+} from './verdict.ts';
 
 /** What to decide on. */
-export interface DecideInput {
-  readonly event: Event;
-  readonly ruleset: Ruleset;
+export interface DecideInput extends Occasion {
   readonly fleet: FleetView;
   readonly memory: Memory;
-  /** ms since the epoch. */
-  readonly now: number;
   /** The whole daemon only watches. */
   readonly shadow: boolean;
   /** Id of the instance that Coppice runs on; unknown when left out. */
   readonly ownInstance?: string | null;
-  readonly newId: (kind: 'dec' | 'run') => string;
   /**
    * Gives the event loop a turn; called after every so many rules, since json-rules-engine never does. Without it the
    * caller must do so between events.
    */
   readonly breathe?: () => Promise<void>;
-}
-
-/** A decision, and the rule's cooldown that it takes. */
-export interface Verdict {
-  readonly decision: Decision;
-  readonly cooldown: { readonly rule: string; readonly key: string; readonly until: number } | null;
 }
 
 /** Rules evaluated between two breaths: about a millisecond's work. */
@@ -56,9 +53,9 @@ const RULES_PER_BREATH = 64;
  * but never stand in the way of a rule that acts.
  */
 export async function decide(input: DecideInput): Promise<readonly Verdict[]> {
-  const { event, ruleset, breathe } = input;
-  const rules = ruleset.candidates(event);
-  if (rules.length === 0) return [verdict(input, null, noRule(event), NOTHING_KNOWN)];
+  const { breathe } = input;
+  const rules = rulesAsked(input);
+  if (rules.length === 0) return [verdict(input, null, nobodyAsked(input), NOTHING_KNOWN)];
   const session: Session = { input, subjects: new Map(), policies: new Map(), acts: [] };
   const verdicts: Verdict[] = [];
   for (const [index, rule] of rules.entries()) {
@@ -66,6 +63,18 @@ export async function decide(input: DecideInput): Promise<readonly Verdict[]> {
     verdicts.push(...(await decideRule(rule, session)));
   }
   return verdicts;
+}
+
+/** At a second look the rule is asked even when it listens no more, so that the decision tells why. */
+function rulesAsked({ event, ruleset, secondLook }: DecideInput): readonly CompiledRule[] {
+  if (secondLook === undefined) return ruleset.candidates(event);
+  return ruleset.rules.filter(({ spec }) => spec.name === secondLook.rule);
+}
+
+function nobodyAsked({ event, secondLook }: DecideInput): Conclusion {
+  const asleep = noRule(event);
+  if (secondLook === undefined) return asleep;
+  return { ...asleep, detail: `the rule ${secondLook.rule} waited for its delay, and is there no more` };
 }
 
 /** What is worked out once for an event, and what its decisions have set in motion so far. */
@@ -78,27 +87,12 @@ interface Session {
 
 /** A run that this call starts, or would start. */
 interface Act {
+  readonly rule: string;
   readonly group: string;
   readonly instance: string;
   readonly runId: string | null;
   readonly urgent: boolean;
 }
-
-/** What a rule came to: the parts of a decision that differ. */
-interface Conclusion {
-  readonly outcome: Decision['outcome'];
-  readonly reason: Reason;
-  readonly detail: string;
-}
-
-/** What a decision is about, as far as it is known, and the conditions that were evaluated. */
-interface About {
-  readonly group: GroupView | null;
-  readonly instance: InstanceView | null;
-  readonly because: readonly Evidence[];
-}
-
-const NOTHING_KNOWN: About = { group: null, instance: null, because: [] };
 
 /** A rule whose conditions hold for a group, with what is needed to judge its targets. */
 interface Match {
@@ -129,20 +123,25 @@ async function concludeRule(rule: CompiledRule, session: Session): Promise<reado
   const asleep = whyAsleep(rule, input.event);
   if (asleep !== null) return [verdict(input, rule, asleep, NOTHING_KNOWN)];
   const subject = subjectOf(rule, session);
+  const ended = whyEnded(input.secondLook, input.event);
+  if (ended !== null) {
+    const refusal: Refusal = { reason: 'alert_resolved', detail: ended };
+    return [verdict(input, rule, suppressed(refusal), aboutOf(subject))];
+  }
   if (subject.kind === 'unresolved') {
     const refusal: Refusal = { reason: 'subject_unresolved', detail: subject.detail };
     return [verdict(input, rule, suppressed(refusal), NOTHING_KNOWN)];
   }
   const { group } = subject;
-  const instance = subject.kind === 'instance' ? subject.instance : null;
   const policy = policyOf(group, session);
   if (policy === null) {
     const refusal: Refusal = {
       reason: 'group_not_managed',
       detail: `no policy selects the group ${group.group.name}`,
     };
-    return [verdict(input, rule, suppressed(refusal), { group, instance, because: [] })];
+    return [verdict(input, rule, suppressed(refusal), aboutOf(subject))];
   }
+  const { instance } = aboutOf(subject);
   const evaluation = await evaluate(rule, { ...input, group, instance, policy });
   const { truth, evidence: because } = evaluation;
   const why = sentenceOf(evaluation.decisive);
@@ -161,7 +160,11 @@ function evaluate({ condition }: CompiledRule, context: FactContext): Promise<Ev
 function decideTargets(match: Match, instance: InstanceView | null, session: Session): readonly Verdict[] {
   const { rule, group, because } = match;
   const targets = instance === null ? targetsOf(rule, group, session.input) : [instance];
-  if (targets.length > 0) return targets.map((target) => decideTarget(match, target, session));
+  if (targets.length > 0) {
+    return rule.spec.delayMs > 0 && session.input.secondLook === undefined
+      ? [putOff(match, instance, session.input)]
+      : targets.map((target) => decideTarget(match, target, session));
+  }
   const detail =
     rule.spec.target === null
       ? 'the event names only a group, and the rule has no target'
@@ -170,24 +173,62 @@ function decideTargets(match: Match, instance: InstanceView | null, session: Ses
   return [verdict(session.input, rule, suppressed(refusal), { group, instance: null, because })];
 }
 
+/** Guards are left to the second look, and so are the targets where the event names only the group. */
+function putOff(match: Match, instance: InstanceView | null, input: DecideInput): Verdict {
+  const { rule, group, because } = match;
+  const { event, memory, now } = input;
+  const { name, delayMs } = rule.spec;
+  const subject = { group: groupKey(group.group), instance: instance?.id ?? '' };
+  const key = recheckKey(name, subject, event);
+  const waiting = memory.recheckAt(key);
+  const dueAt = waiting ?? now + delayMs;
+  const time = new Date(dueAt).toISOString();
+  const detail =
+    waiting === null
+      ? `the rule looks again at ${time}, after its delay of ${formatDuration(delayMs)}`
+      : `the rule waits already, and looks again at ${time}`;
+  const result = verdict(input, rule, suppressed({ reason: 'rule_delay', detail }), {
+    group,
+    instance,
+    because,
+  });
+  return waiting === null ? { ...result, recheck: { key, rule: name, dueAt, event } } : result;
+}
+
 function decideTarget(match: Match, instance: InstanceView, session: Session): Verdict {
   const { rule, group, because } = match;
   const { input } = session;
   const about = { group, instance, because };
   const cooldown = cooldownOf(match, instance, input);
   const refusal =
-    duplicate(match, instance, session) ??
+    // What the rule says of itself comes first: it explains more than that the swap of a moment ago still goes on.
     coolingDown(cooldown, input) ??
+    duplicate(match, instance, session) ??
+    overLimit(match, session) ??
     refusedByPolicy(match, instance, session);
   if (refusal !== null) return verdict(input, rule, suppressed(refusal), about);
   const result = verdict(input, rule, acting(match, cooldown, input), about);
   session.acts.push({
+    rule: rule.spec.name,
     group: groupKey(group.group),
     instance: instance.id,
     runId: result.decision.runId,
     urgent: rule.spec.then.every(isUrgent),
   });
-  return { ...result, cooldown: cooldown?.taken ?? null };
+  return { ...result, ...cooldownTaken(match, cooldown, result.decision) };
+}
+
+/** What only watches has no run that could succeed, so it takes the cooldown at once. */
+function cooldownTaken(
+  { rule }: Match,
+  cooldown: RuleCooldown | null,
+  { runId }: Decision,
+): Pick<Verdict, 'cooldown' | 'cooldownOnSuccess'> {
+  const spec = rule.spec.cooldown;
+  if (cooldown === null || spec === null) return { cooldown: null, cooldownOnSuccess: null };
+  if (spec.after === 'dispatch' || runId === null)
+    return { cooldown: cooldown.taken, cooldownOnSuccess: null };
+  return { cooldown: null, cooldownOnSuccess: { key: cooldown.taken.key, forMs: spec.forMs } };
 }
 
 function acting(
@@ -227,13 +268,16 @@ function targetsOf(
   return spec.target === null ? [] : pickTargets(spec.target, group, ownInstance);
 }
 
+/** A run of the same event is told by its rule: where it is only explained, or only watched, there is no such run. */
 function duplicate({ rule, group }: Match, instance: InstanceView, session: Session): Refusal | null {
   const key = groupKey(group.group);
+  const runId = session.input.memory.liveRun(key, instance.id);
+  if (runId !== null) {
+    return { reason: 'duplicate', detail: `${runId} for ${instance.id} is under way already` };
+  }
   const act = visibleActs(rule, session).find((one) => one.group === key && one.instance === instance.id);
-  const runId = session.input.memory.liveRun(key, instance.id) ?? act?.runId ?? null;
-  if (runId === null && act === undefined) return null;
-  const detail = `${runId === null ? 'a shadowed run' : runId} for ${instance.id} is under way already`;
-  return { reason: 'duplicate', detail };
+  if (act === undefined) return null;
+  return { reason: 'duplicate', detail: `the rule ${act.rule} acts on ${instance.id} for the same event` };
 }
 
 /** The cooldown that a dispatch for the instance would take. */
@@ -253,9 +297,30 @@ function cooldownOf({ rule, group }: Match, instance: InstanceView, input: Decid
 /** Targets of one rule and event are one batch: the cooldown that the first takes does not bind the others. */
 function coolingDown(cooldown: RuleCooldown | null, { memory, now }: DecideInput): Refusal | null {
   if (cooldown === null) return null;
-  const until = memory.cooldownUntil(cooldown.taken.rule, cooldown.taken.key);
-  if (until === null || until <= now) return null;
-  return { reason: 'rule_cooldown', detail: `the rule's cooldown ends in ${formatDuration(until - now)}` };
+  const { rule, key } = cooldown.taken;
+  const until = memory.cooldownUntil(rule, key);
+  if (until !== null && until > now) {
+    return { reason: 'rule_cooldown', detail: `the rule's cooldown ends in ${formatDuration(until - now)}` };
+  }
+  const run = memory.cooldownRun(rule, key);
+  if (run === null) return null;
+  return {
+    reason: 'rule_cooldown',
+    detail: `${run} is under way; when it succeeds, the rule's cooldown begins`,
+  };
+}
+
+/** Runs of this very call count as well, one by one. */
+function overLimit({ rule }: Match, { input, acts }: Session): Refusal | null {
+  const { name, limits } = rule.spec;
+  if (limits === null) return null;
+  const { memory, now } = input;
+  const begun = acts.filter((act) => act.rule === name).length;
+  const detail = brokenLimit(limits, {
+    live: memory.liveRunsOf(name) + begun,
+    startedWithin: (perMs) => memory.startsOf(name, now - perMs) + begun,
+  });
+  return detail === null ? null : { reason: 'rule_limit', detail };
 }
 
 function refusedByPolicy(match: Match, instance: InstanceView, session: Session): Refusal | null {
@@ -284,47 +349,4 @@ function visibleActs(rule: CompiledRule, { input, acts }: Session): readonly Act
 
 function isShadow({ spec }: CompiledRule, { shadow }: DecideInput): boolean {
   return shadow || spec.mode === 'shadow';
-}
-
-function suppressed(refusal: Refusal): Conclusion {
-  return { outcome: 'suppressed', ...refusal };
-}
-
-/** The decision without a cooldown, which only those take that act or would act. */
-function verdict(
-  input: DecideInput,
-  rule: CompiledRule | null,
-  { outcome, reason, detail }: Conclusion,
-  about: About,
-): Verdict {
-  const { event, ruleset, now, newId } = input;
-  const subject = namesOf(about);
-  const decision: Decision = {
-    id: newId('dec'),
-    key: decisionKey(event, rule, subject),
-    at: now,
-    generation: ruleset.generation,
-    rule: rule?.spec.name ?? null,
-    event: { id: event.id, type: event.type, source: event.source },
-    subject,
-    outcome,
-    reason,
-    detail,
-    because: about.because,
-    runId: outcome === 'dispatched' ? newId('run') : null,
-    actions: ACTING.includes(outcome) ? (rule?.spec.then ?? []) : [],
-  };
-  return { decision, cooldown: null };
-}
-
-/** Outcomes whose decision says what is, or would be, done. */
-const ACTING: readonly Decision['outcome'][] = ['dispatched', 'shadowed'];
-
-function namesOf({ group, instance }: About): Decision['subject'] {
-  return { group: group?.group ?? null, instance: instance?.id ?? null };
-}
-
-function decisionKey(event: Event, rule: CompiledRule | null, subject: Decision['subject']): string {
-  const group = subject.group === null ? '' : groupKey(subject.group);
-  return tupleKey([event.id, rule?.spec.name ?? '', group, subject.instance ?? '']);
 }

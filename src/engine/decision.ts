@@ -1,6 +1,8 @@
 import type { GroupName } from '../base/group-name.ts';
+import type { Event } from './event.ts';
 import type { Reason } from './reason.ts';
 import type { ActionSpec } from './rule.ts';
+import { shorten } from './shorten.ts';
 
 /** What became of a rule and an event. */
 export const OUTCOMES = {
@@ -12,6 +14,9 @@ export const OUTCOMES = {
 } as const;
 
 export type Outcome = keyof typeof OUTCOMES;
+
+/** Outcomes whose decision says what is, or would be, done. */
+export const ACTING_OUTCOMES: readonly Outcome[] = ['dispatched', 'shadowed'];
 
 /** What one rule concluded for one event and subject, and why. Immutable once recorded. */
 export interface Decision {
@@ -37,14 +42,35 @@ export interface Decision {
   readonly actions: readonly ActionSpec[];
 }
 
+/** Longest type or source in a decision, in characters; a generator URL with its query is rarely longer. */
+const LONGEST_MENTION = 2000;
+
+/** What a decision says of its event: bounded, since a thousand rules may each decide on it. */
+export function mentionOf({ id, type, source }: Event): Decision['event'] {
+  return { id, type: shorten(type, LONGEST_MENTION), source: shorten(source, LONGEST_MENTION) };
+}
+
 /** One condition as it was evaluated. `unknown` when a fact is missing. */
 export interface Evidence {
   readonly fact: string;
   /** Place of the condition in the rule's `when`, e.g. `all[0]`. */
   readonly path: string;
   readonly operator: string;
+  /** What the rule asks for, or the value of the fact that it compares with. Bounded, as `actual`, by `boundedValue`. */
   readonly expected: unknown;
   /** Undefined becomes null in JSON; `result` tells `unknown` from a null. */
   readonly actual: unknown;
   readonly result: 'true' | 'false' | 'unknown';
+}
+
+/** Longest text, and longest list, of evidence: labels come from outside, and every rule that looks at one keeps a copy. */
+const LONGEST_VALUE = 256;
+const LONGEST_LIST = 32;
+
+/** A value as evidence keeps it: long texts and lists are cut, and say so. */
+export function boundedValue(value: unknown): unknown {
+  if (typeof value === 'string') return shorten(value, LONGEST_VALUE);
+  if (!Array.isArray(value)) return value;
+  const more = value.length - LONGEST_LIST;
+  return [...value.slice(0, LONGEST_LIST).map(boundedValue), ...(more > 0 ? [`… and ${more} more`] : [])];
 }

@@ -1,8 +1,10 @@
+import { formatDuration } from '../base/duration.ts';
 import { marketName } from '../base/market.ts';
 import { marketCounts } from './composition.ts';
 import { type Event, tupleKey } from './event.ts';
 import type { GroupView, InstanceView } from './fleet.ts';
-import type { CooldownScope, RuleSpec, TargetPick } from './rule.ts';
+import { STARTS_REMEMBERED, SWAPS_REMEMBERED_MS } from './memory.ts';
+import type { CooldownScope, RuleLimits, RuleSpec, TargetPick } from './rule.ts';
 
 /** What a rule's cooldown counts by for one event and subject. */
 export interface CooldownKey {
@@ -27,6 +29,32 @@ export function cooldownKey(
     .map((scope) => scope.slice(LABEL_SCOPE.length));
   const parts = scopes.flatMap((scope) => [scope, scopeValue(scope, subject)]);
   return { key: tupleKey(parts), missingLabels: wanted.filter((label) => !Object.hasOwn(labels, label)) };
+}
+
+/** What a rule has used of its own limits. */
+export interface LimitUse {
+  /** Its runs that are not over. */
+  readonly live: number;
+  /** Runs that it has begun within that time. */
+  readonly startedWithin: (perMs: number) => number;
+}
+
+/**
+ * Which of its own limits the rule would break by one more run, in a sentence; null when none. A limit that makes no sense
+ * allows nothing, nor does a window over which runs cannot be counted.
+ */
+export function brokenLimit({ concurrent, starts }: RuleLimits, use: LimitUse): string | null {
+  if (concurrent !== null && !(use.live < concurrent)) {
+    return `runs of the rule under way: ${use.live}; its limit 'concurrent' is ${concurrent}`;
+  }
+  if (starts === null) return null;
+  const { max, perMs } = starts;
+  if (!(perMs > 0 && perMs <= SWAPS_REMEMBERED_MS && max <= STARTS_REMEMBERED)) {
+    return `no more than ${STARTS_REMEMBERED} runs within ${formatDuration(SWAPS_REMEMBERED_MS)} can be counted`;
+  }
+  const begun = use.startedWithin(perMs);
+  if (begun < max) return null;
+  return `runs begun by the rule within ${formatDuration(perMs)}: ${begun}; its limit 'max' is ${max}`;
 }
 
 /**

@@ -23,6 +23,9 @@ export interface ConditionLeaf extends Comparison {
  */
 export const MOST_NODES = 1000;
 
+/** Most named conditions of a ruleset: they are for what several rules share. */
+export const MOST_NAMED = 1000;
+
 /** The keys of which a node has exactly one. */
 const KINDS = ['all', 'any', 'not', 'condition', 'fact'] as const;
 type NodeKind = (typeof KINDS)[number];

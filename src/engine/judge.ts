@@ -7,6 +7,7 @@ import { type PastSwap, type Rest, SWAPS_REMEMBERED_MS } from './memory.ts';
 import { marketCap, onDemandFloor, onDemandWithout, roundDown, roundUp } from './policies.ts';
 import type { BudgetSpec, EffectivePolicy } from './policy.ts';
 import type { RefusalReason } from './reason.ts';
+import { freezeAt, type OpenWindow, windowAt } from './windows.ts';
 
 /** Why something may not be done now. */
 export interface Refusal {
@@ -48,6 +49,7 @@ const CHECKS: readonly Check[] = [
   { reason: 'policy_paused', bindsUrgent: true, objection: paused },
   { reason: 'policy_floor', bindsUrgent: true, objection: belowFloor },
   { reason: 'policy_market_share', bindsUrgent: false, objection: tooConcentrated },
+  { reason: 'policy_freeze', bindsUrgent: false, objection: frozen },
   { reason: 'group_on_hold', bindsUrgent: false, objection: resting },
   { reason: 'policy_cooldown', bindsUrgent: false, objection: coolingDown },
   { reason: 'policy_budget', bindsUrgent: false, objection: overBudget },
@@ -114,24 +116,65 @@ function coolingDown({ policy, swaps, now }: SwapProposal): string | null {
   return `the last voluntary swap began ${formatDuration(Math.max(0, now - last))} ago, and the cooldown is ${formatDuration(policy.cooldownMs)}`;
 }
 
+function frozen({ policy, now }: SwapProposal): string | null {
+  return freezeAt(policy, now)?.detail ?? null;
+}
+
 function overBudget({ policy, group, swaps, now }: SwapProposal): string | null {
   for (const budget of policy.budgets) {
-    const used = voluntary(swaps).filter(({ at }) => !(at <= now - budget.perMs)).length;
-    const allowed = allowance(budget, group.desired);
+    const span = spanOf(budget, now);
+    if (span === null) continue;
+    const used = voluntary(swaps).filter(({ at }) => !(at <= span.after)).length;
+    const allowed = span.countable ? allowance(budget, group.desired) : 0;
     if (used >= allowed) {
-      return `voluntary swaps begun within ${formatDuration(budget.perMs)}: ${used}; the budget allows ${allowed}`;
+      return `voluntary swaps begun ${span.words}: ${used}; the budget allows ${allowed}${span.end}`;
     }
   }
   return null;
 }
 
+/** What a budget counts over. */
+interface Span {
+  /** Swaps at that time, or before it, do not count. */
+  readonly after: number;
+  /** Whether all swaps of the span are remembered. */
+  readonly countable: boolean;
+  readonly words: string;
+  /** Up to when the budget holds, in words. */
+  readonly end: string;
+}
+
+/** Null while the budget does not hold. */
+function spanOf({ perMs = Number.NaN, window }: BudgetSpec, now: number): Span | null {
+  if (window === undefined) return sliding(perMs, now, '');
+  const state = windowAt(window, now);
+  if (state.kind === 'closed') return null;
+  // It has refused the swap before, as a freeze.
+  if (state.kind === 'unreadable') return sliding(Number.NaN, now, '');
+  if (!Number.isNaN(perMs)) return sliding(perMs, now, endOf(state));
+  return {
+    after: state.since - 1,
+    countable: window.durationMs <= SWAPS_REMEMBERED_MS,
+    words: `since the window opened at ${state.local(state.since)}`,
+    end: ` until ${state.local(state.until)}`,
+  };
+}
+
+function sliding(perMs: number, now: number, end: string): Span {
+  const countable = perMs > 0 && perMs <= SWAPS_REMEMBERED_MS;
+  return { after: now - perMs, countable, words: `within ${formatDuration(perMs)}`, end };
+}
+
+function endOf({ closes, local }: OpenWindow): string {
+  return closes === null ? '' : ` until ${local(closes)}`;
+}
+
 /**
  * Swaps that the budget allows at that desired capacity. A share is rounded down, but a share above 0 allows one, or
- * small groups could never be swapped. What makes no sense allows nothing, nor does a
- * window over which swaps cannot be counted.
+ * small groups could never be swapped. What makes no sense allows nothing.
  */
-function allowance({ swaps, perMs }: BudgetSpec, desired: number): number {
-  if (!(perMs > 0 && perMs <= SWAPS_REMEMBERED_MS && swaps.value > 0)) return 0;
+function allowance({ swaps }: BudgetSpec, desired: number): number {
+  if (!(swaps.value > 0)) return 0;
   if (swaps.kind === 'count') return Math.floor(swaps.value);
   return swaps.value <= 1 ? Math.max(1, roundDown(swaps.value * desired)) : 0;
 }

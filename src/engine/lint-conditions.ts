@@ -1,6 +1,7 @@
+import { namesOnCycles } from './cycles.ts';
 import { MOST_NODES, type NamedConditions, nodeKind } from './inline.ts';
 import { comparisonProblems } from './operators.ts';
-import type { Problem } from './problem.ts';
+import { MOST_PROBLEMS, type Problem } from './problem.ts';
 import type { ConditionSpec } from './rule.ts';
 import { suggestion } from './suggest.ts';
 
@@ -14,6 +15,7 @@ export function treeProblems(root: ConditionSpec, at: Path, named: NamedConditio
   const problems: Problem[] = [];
   const left: { readonly node: ConditionSpec; readonly path: Path }[] = [{ node: root, path: at }];
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    if (problems.length > MOST_PROBLEMS) break;
     // So deep a tree has too many nodes anyhow, and the paths alone would take memory by the square of the depth.
     if (next.path.length - at.length > DEEPEST) continue;
     problems.push(...nodeProblems(next.node, next.path, named));
@@ -24,10 +26,12 @@ export function treeProblems(root: ConditionSpec, at: Path, named: NamedConditio
 
 /** What is wrong with the named conditions themselves: each of their trees, and those that contain themselves. */
 export function namedConditionProblems(named: NamedConditions): readonly Problem[] {
-  return Object.entries(named).flatMap(([name, tree]) => {
+  const trees = Object.entries(named);
+  const onCycles = namesOnCycles(new Map(trees.map(([name, tree]) => [name, referencesOf(tree)])));
+  return trees.flatMap(([name, tree]) => {
     const path = ['conditions', name];
     const problems = treeProblems(tree, path, named);
-    return containsItself(name, named) ? [...problems, cyclic(name, path)] : problems;
+    return onCycles.has(name) ? [...problems, cyclic(name, path)] : problems;
   });
 }
 
@@ -65,24 +69,11 @@ function partsOf(node: ConditionSpec, path: Path): { readonly node: ConditionSpe
   return 'not' in node ? [{ node: node.not, path: [...path, 'not'] }] : [];
 }
 
-/** Follows references, each name once, so that the time is linear however they branch. */
-function containsItself(start: string, named: NamedConditions): boolean {
-  const seen = new Set<string>();
-  const left = referencesOf(named[start]);
-  for (let name = left.pop(); name !== undefined; name = left.pop()) {
-    if (name === start) return true;
-    if (seen.has(name)) continue;
-    seen.add(name);
-    left.push(...referencesOf(Object.hasOwn(named, name) ? named[name] : undefined));
-  }
-  return false;
-}
-
-function referencesOf(root: ConditionSpec | undefined): string[] {
-  const names: string[] = [];
-  const left = root === undefined ? [] : [root];
+function referencesOf(root: ConditionSpec): ReadonlySet<string> {
+  const names = new Set<string>();
+  const left = [root];
   for (let node = left.pop(); node !== undefined; node = left.pop()) {
-    if ('condition' in node) names.push(node.condition);
+    if ('condition' in node) names.add(node.condition);
     left.push(...partsOf(node, []).map((part) => part.node));
   }
   return names;

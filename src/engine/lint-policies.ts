@@ -1,5 +1,7 @@
+import { scheduleProblems } from './lint-schedule.ts';
+import { compileGlob, isGlob } from './matcher.ts';
 import { SWAPS_REMEMBERED_MS } from './memory.ts';
-import type { BudgetSpec, PolicySpec, RelativeRange } from './policy.ts';
+import type { BudgetSpec, InstanceTypeLimits, PolicySpec, RelativeRange } from './policy.ts';
 import type { LintError, Problem } from './problem.ts';
 
 /** One value of a policy and what must hold of it. */
@@ -22,9 +24,15 @@ export function policyProblems(policy: PolicySpec, at: Problem['path']): readonl
     ...budgetDemands(policy),
     ...waitDemands(policy),
   ];
-  return demands
-    .filter(({ met }) => !met)
-    .map(({ path, code, message }) => ({ severity: 'error', code, message, path: [...at, ...path] }));
+  return [
+    ...demands
+      .filter(({ met }) => !met)
+      .map(({ path, code, message }) => ({
+        severity: 'error' as const,
+        ...{ code, message, path: [...at, ...path] },
+      })),
+    ...windowProblems(policy, at),
+  ];
 }
 
 function selectionDemands({ groups }: PolicySpec): readonly Demand[] {
@@ -67,10 +75,17 @@ function diversityDemands({ diversity }: PolicySpec): readonly Demand[] {
 }
 
 function typeDemands({ instanceTypes }: PolicySpec): readonly Demand[] {
-  const { allow, architectures, vcpus, memory, maxPriceRatio } = instanceTypes ?? {};
+  const { allow, architectures, generations, vcpus, memory, maxPriceRatio } = instanceTypes ?? {};
   return [
     notEmpty(['instanceTypes', 'allow'], allow),
+    {
+      path: ['instanceTypes', 'deny'],
+      code: 'allows-nothing',
+      met: instanceTypes === undefined || !deniesAll(instanceTypes),
+      message: 'every type that is allowed is denied, too, so nothing could ever be replaced',
+    },
     notEmpty(['instanceTypes', 'architectures'], architectures),
+    notEmpty(['instanceTypes', 'generations'], generations),
     range(['instanceTypes', 'vcpus'], vcpus),
     range(['instanceTypes', 'memory'], memory),
     {
@@ -80,6 +95,22 @@ function typeDemands({ instanceTypes }: PolicySpec): readonly Demand[] {
       message: 'the highest price ratio must be above 0',
     },
   ];
+}
+
+/** As far as it can be seen without a list of types: a glob that denies all, or one that covers all that are named. */
+function deniesAll({ allow = ['*'], deny = [] }: InstanceTypeLimits): boolean {
+  const denied = deny.flatMap((glob) => {
+    const test = compileGlob(glob);
+    return test.ok ? [{ glob, covers: test.value }] : [];
+  });
+  return (
+    allow.length > 0 &&
+    allow.every((type) =>
+      denied.some(
+        ({ glob, covers }) => /^\*+$/.test(glob) || glob === type || (!isGlob(type) && covers(type)),
+      ),
+    )
+  );
 }
 
 function paceDemands(policy: PolicySpec): readonly Demand[] {
@@ -93,6 +124,7 @@ function paceDemands(policy: PolicySpec): readonly Demand[] {
 
 function budgetDemands({ budgets }: PolicySpec): readonly Demand[] {
   if (budgets === undefined || budgets === 'unlimited') return [];
+  const always = budgets.some((entry) => entry !== 'unlimited' && entry.window === undefined);
   return [
     {
       path: ['budgets'],
@@ -100,17 +132,44 @@ function budgetDemands({ budgets }: PolicySpec): readonly Demand[] {
       met: budgets.length > 0,
       message: "an empty list of budgets says nothing; write 'unlimited' to have none",
     },
-    ...budgets.flatMap((budget, index) => oneBudget(budget, ['budgets', index])),
+    {
+      path: ['budgets', budgets.indexOf('unlimited')],
+      code: 'bad-budget',
+      met: !(always && budgets.includes('unlimited')),
+      message: "'unlimited' stands beside a budget that holds at any time; leave one of them out",
+    },
+    ...budgets.flatMap((entry, index) => (entry === 'unlimited' ? [] : oneBudget(entry, ['budgets', index]))),
   ];
 }
 
-function oneBudget({ swaps, perMs }: BudgetSpec, path: Demand['path']): readonly Demand[] {
+/** Paths are those of the file, where a window's keys stand beside the others. */
+function oneBudget({ swaps, perMs, window }: BudgetSpec, path: Demand['path']): readonly Demand[] {
   const amount = [...path, 'swaps'];
+  const counted = perMs === undefined && swaps.value > 0 ? window?.durationMs : undefined;
   return [
     swaps.kind === 'count' ? wholeNumber(amount, swaps.value, 0) : share(amount, swaps.value),
+    {
+      path,
+      code: 'bad-budget',
+      met: perMs !== undefined || window !== undefined,
+      message: "a budget counts 'per' some time, or while a window is open",
+    },
     duration([...path, 'perMs'], perMs, 1),
     remembered([...path, 'perMs'], perMs),
+    duration([...path, 'durationMs'], window?.durationMs, 1),
+    remembered([...path, 'durationMs'], counted),
   ];
+}
+
+function windowProblems({ budgets = [] }: PolicySpec, at: Problem['path']): readonly Problem[] {
+  if (budgets === 'unlimited') return [];
+  return budgets.flatMap((entry, index) => {
+    if (entry === 'unlimited' || entry.window === undefined) return [];
+    const { schedule, timezone } = entry.window;
+    const path = [...at, 'budgets', index];
+    const places = { cron: [...path, 'schedule'], timezone: [...path, 'timezone'] };
+    return scheduleProblems({ cron: schedule, timezone, at: places });
+  });
 }
 
 function waitDemands({ swap }: PolicySpec): readonly Demand[] {

@@ -1,13 +1,19 @@
 import { BY_HAND_RULE } from './by-hand.ts';
+import { truismsOf } from './fact-reach.ts';
 import { describeFact } from './facts.ts';
-import { inlineConditions, type NamedConditions } from './inline.ts';
+import { type ConditionTree, inlineConditions, leavesOf, type NamedConditions } from './inline.ts';
+import { brakeProblems } from './lint-brakes.ts';
+import { inChainProblems } from './lint-chain.ts';
 import { namedConditionProblems, treeProblems } from './lint-conditions.ts';
+import { overlapProblems } from './lint-overlap.ts';
 import { policyProblems } from './lint-policies.ts';
+import { scheduleProblems } from './lint-schedule.ts';
 import { type Matcher, parseMatcher } from './matcher.ts';
+import { type Comparison, isReference } from './operators.ts';
 import type { PolicySpec } from './policy.ts';
-import { canBeTrue } from './possibility.ts';
-import type { LintError, LintWarning, Problem } from './problem.ts';
-import { type CooldownScope, isUrgent, type RuleSpec, type SwapSpec, type TriggerSpec } from './rule.ts';
+import { canBeTrue, type Reach } from './possibility.ts';
+import { type LintError, type LintWarning, MOST_PROBLEMS, type Problem } from './problem.ts';
+import { isUrgent, type RuleSpec, type SwapSpec, type TriggerSpec } from './rule.ts';
 import { INTERNAL_TYPE_PREFIX, SCHEDULE_LABELS } from './schedule.ts';
 
 export interface LintInput {
@@ -19,19 +25,32 @@ export interface LintInput {
 type Path = Problem['path'];
 
 /**
- * Every mistake that can be found without an event, all at once. Errors are what would make a rule or a limit mean
+ * Every mistake that can be found without an event, all at once, unless there are more than MOST_PROBLEMS. Errors are what would make a rule or a limit mean
  * something else than it says; what only looks unwise is a warning. Without errors, `compileRuleset` does not fail.
  */
 export function lint({ rules, policies, conditions }: LintInput): readonly Problem[] {
   const named = namedConditionProblems(conditions);
   const context = { conditions, namedAreFine: named.length === 0 };
   return [
-    ...rules.flatMap((rule, index) => ruleProblems(rule, ['rules', index], context)),
+    ...firstProblems(rules, (rule, index) => ruleProblems(rule, ['rules', index], context)),
     ...duplicateNames('rules', rules),
-    ...policies.flatMap((policy, index) => policyProblems(policy, ['policies', index])),
+    ...firstProblems(policies, (policy, index) => policyProblems(policy, ['policies', index])),
     ...duplicateNames('policies', policies),
     ...named,
   ];
+}
+
+/** Those of the items in turn, until there are more than anyone reads. */
+function firstProblems<T>(
+  items: readonly T[],
+  problemsOf: (item: T, index: number) => readonly Problem[],
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const [index, item] of items.entries()) {
+    if (problems.length > MOST_PROBLEMS) break;
+    problems.push(...problemsOf(item, index));
+  }
+  return problems;
 }
 
 interface Context {
@@ -43,10 +62,11 @@ function ruleProblems(rule: RuleSpec, at: Path, context: Context): readonly Prob
   return [
     ...nameProblems(rule, at),
     ...triggersProblems(rule, at),
+    ...overlapProblems(rule, at),
     ...subjectProblems(rule, at),
     ...whenProblems(rule, at, context),
     ...targetProblems(rule, at),
-    ...cooldownProblems(rule, at),
+    ...brakeProblems(rule, at, isOnlyScheduled(rule)),
     ...actionProblems(rule, at),
   ];
 }
@@ -66,13 +86,21 @@ function triggerProblems(trigger: TriggerSpec, at: Path): readonly Problem[] {
     const positive = trigger.everyMs > 0 && Number.isFinite(trigger.everyMs);
     return positive ? [] : [error('bad-duration', 'must be a time above 0', [...at, 'everyMs'])];
   }
+  if (trigger.kind === 'cron') {
+    const { cron, timezone } = trigger;
+    return scheduleProblems({
+      cron,
+      timezone,
+      at: { cron: [...at, 'cron'], timezone: [...at, 'timezone'] },
+    });
+  }
   return [...typeProblems(trigger.type, [...at, 'type']), ...matchersProblems(trigger.matchers, at)];
 }
 
 function typeProblems(type: string, path: Path): readonly Problem[] {
   if (type === '') return [error('bad-type', 'an event type must not be empty', path)];
   if (!type.startsWith(INTERNAL_TYPE_PREFIX)) return [];
-  const message = `events of type ${INTERNAL_TYPE_PREFIX}* are Coppice's own; use 'every' for a schedule`;
+  const message = `events of type ${INTERNAL_TYPE_PREFIX}* are Coppice's own; use 'every' or 'cron' for a schedule`;
   return [error('internal-type', message, path)];
 }
 
@@ -106,10 +134,33 @@ function whenProblems(rule: RuleSpec, at: Path, context: Context): readonly Prob
   const tree = inlineConditions(rule.when, context.conditions);
   // A named condition that is broken is reported where it is written.
   if (!tree.ok) return context.namedAreFine ? [error('too-many-conditions', tree.message, path)] : [];
-  const scheduled = isOnlyScheduled(rule);
-  if (canBeTrue(tree.value, scheduled ? isMissingOnSchedule : () => false)) return [];
-  const hint = scheduled ? '; a scheduled rule knows neither an instance nor the labels of an alert' : '';
-  return [error('never-matches', `the conditions can never hold${hint}`, path)];
+  const reach = reachOf(rule);
+  if (canBeTrue(tree.value, reach)) return [];
+  return [error('never-matches', `the conditions can never hold${whyNever(tree.value, reach)}`, path)];
+}
+
+function reachOf(rule: RuleSpec): Reach {
+  return {
+    neverThere: isOnlyScheduled(rule) ? isMissingOnSchedule : () => false,
+    truisms: (fact) => truismsOf(fact, rule.on),
+  };
+}
+
+/** The first comparison that never holds by itself, and why; empty where only several together contradict each other. */
+function whyNever(tree: ConditionTree, reach: Reach): string {
+  const leaf = leavesOf(tree).find((one) => !canBeTrue(one, reach));
+  if (leaf === undefined) return '';
+  const facts = isReference(leaf.value) ? [leaf.fact, leaf.value.fact] : [leaf.fact];
+  const missing = facts.find(reach.neverThere);
+  if (missing !== undefined) {
+    return `: ${missing} is never there; a scheduled rule knows neither an instance nor the labels of an alert`;
+  }
+  const always = reach.truisms(leaf.fact).map(said);
+  return `: ${leaf.fact} is always ${always.join(' and ')}, and never ${said(leaf)}`;
+}
+
+function said({ operator, value }: Comparison): string {
+  return `${operator} ${JSON.stringify(value)}`;
 }
 
 function targetProblems(rule: RuleSpec, at: Path): readonly Problem[] {
@@ -123,38 +174,15 @@ function targetProblems(rule: RuleSpec, at: Path): readonly Problem[] {
   return [error('bad-number', 'must be a whole number from 1', [...at, 'target', 'limit'])];
 }
 
-function cooldownProblems(rule: RuleSpec, at: Path): readonly Problem[] {
-  const { cooldown } = rule;
-  if (cooldown === null) return [];
-  const problems = cooldown.per.flatMap((scope, index) =>
-    scopeProblems(scope, isOnlyScheduled(rule), [...at, 'cooldown', 'per', index]),
-  );
-  if (cooldown.per.length === 0) {
-    const message = 'a cooldown must say what it counts by: group, instance, rule or labels.<name>';
-    problems.push(error('bad-scope', message, [...at, 'cooldown', 'per']));
-  }
-  if (!(cooldown.forMs > 0 && Number.isFinite(cooldown.forMs))) {
-    problems.push(error('bad-duration', 'must be a time above 0', [...at, 'cooldown', 'forMs']));
-  }
-  return problems;
-}
-
-function scopeProblems(scope: CooldownScope, scheduled: boolean, path: Path): Problem[] {
-  const label = /^labels\.(.+)$/s.exec(scope)?.[1];
-  if (label === undefined && !['group', 'instance', 'rule'].includes(scope)) {
-    const message = `a cooldown cannot count by '${scope}', only by group, instance, rule or labels.<name>`;
-    return [error('bad-scope', message, path)];
-  }
-  if (label === undefined || !scheduled || SCHEDULE_LABELS.includes(label)) return [];
-  return [
-    warning('missing-label', `a scheduled rule has no label '${label}': all groups share the cooldown`, path),
-  ];
-}
-
 function actionProblems(rule: RuleSpec, at: Path): readonly Problem[] {
   const path = [...at, 'then'];
   if (rule.then.length === 0) return [error('no-action', 'the rule does nothing', path)];
-  return [...noCooldown(rule, at), ...chainProblems(rule, path), ...swapProblems(rule, path)];
+  return [
+    ...noCooldown(rule, at),
+    ...chainProblems(rule, path),
+    ...inChainProblems(rule.then, path),
+    ...swapProblems(rule, path),
+  ];
 }
 
 function noCooldown(rule: RuleSpec, at: Path): readonly Problem[] {
@@ -192,7 +220,7 @@ function withoutEffect({ to, order, headroom, urgent, minSaving }: SwapSpec, at:
 }
 
 function isOnlyScheduled({ on }: RuleSpec): boolean {
-  return on.length > 0 && on.every(({ kind }) => kind === 'every');
+  return on.length > 0 && on.every(({ kind }) => kind !== 'type');
 }
 
 /** Whether an event of a schedule cannot have the fact: it names a group and nothing else. */

@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import type { Labels } from './event.ts';
+import { shorten } from './shorten.ts';
 
 /** What reading a text gives: its meaning, or what is wrong with it in a sentence for the author of the file. */
 export type Parsed<T> =
@@ -31,12 +32,12 @@ export function parseMatcher(text: string): Parsed<Matcher> {
   const [, rawLabel, operator, rawValue] = SHAPE.exec(text) ?? [];
   if (rawLabel === undefined || rawValue === undefined || !isOperator(operator)) {
     return problem(
-      `"${text}" is not a label matcher; write it like severity="critical", with =, !=, =~ or !~`,
+      `"${shorten(text, LONGEST_SHOWN)}" is not a label matcher; write it like severity="critical", with =, !=, =~ or !~`,
     );
   }
   const label = unquote(rawLabel);
   if (!label.ok) return label;
-  if (label.value === '') return problem(`"${text}" has an empty label name`);
+  if (label.value === '') return problem(`"${shorten(text, LONGEST_SHOWN)}" has an empty label name`);
   const value = unquote(rawValue);
   if (!value.ok) return value;
   return compileMatcher(label.value, operator, value.value);
@@ -74,15 +75,61 @@ function equals(value: string): Parsed<TextTest> {
   return { ok: true, value: (text) => text === value };
 }
 
+/** Patterns are compiled when they are checked and again when they are used, and thousands of rules share a few. */
+const compiledBefore = new Map<string, Parsed<TextTest>>();
+const MOST_KEPT = 1024;
+
 function compile(pattern: string, flags: number): Parsed<TextTest> {
+  const key = `${flags} ${pattern}`;
+  const known = compiledBefore.get(key);
+  if (known !== undefined) return known;
+  const compiled = compileAnew(pattern, flags);
+  if (compiledBefore.size >= MOST_KEPT) compiledBefore.clear();
+  compiledBefore.set(key, compiled);
+  return compiled;
+}
+
+function compileAnew(pattern: string, flags: number): Parsed<TextTest> {
+  if (mostInstructions(pattern) > MOST_TO_COMPILE) return tooLarge(pattern);
   try {
     const compiled = RE2JS.compile(pattern, flags);
+    if (compiled.programSize() > MOST_INSTRUCTIONS) return tooLarge(pattern);
     return { ok: true, value: (text) => compiled.matches(text) };
   } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
     return problem(
-      `"${pattern}" is not a regular expression of RE2: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+      `"${shorten(pattern, LONGEST_SHOWN)}" is not a regular expression of RE2: ${shorten(why, LONGEST_SHOWN)}`,
     );
   }
+}
+
+/** RE2 is linear in the text, but each character can cost as many steps as the program is long. */
+const MOST_INSTRUCTIONS = 2000;
+/** Compiling so many takes 30 ms and 20 MB; RE2 itself would go on to millions. */
+const MOST_TO_COMPILE = 20_000;
+const LONGEST_SHOWN = 100;
+
+/** Of one character or class, `{3}`; of a group, `){1,5}`. */
+const REPEATS = /(\)?)\{(\d+)(?:,(\d*))?\}/g;
+/** RE2's own limit on counts that multiply each other. */
+const MOST_REPEATS = 1000;
+
+/** More than what comes of a pattern, or as much: repeats are written out, and groups may stand within groups. */
+function mostInstructions(pattern: string): number {
+  let length = pattern.length;
+  let times = 1;
+  for (const [, group, least, most] of pattern.matchAll(REPEATS)) {
+    const count = Number(most === undefined || most === '' ? least : most);
+    if (group === '') length += count;
+    else times = Math.min(MOST_REPEATS, times * Math.max(1, count));
+  }
+  return length * times;
+}
+
+function tooLarge(pattern: string): { readonly ok: false; readonly message: string } {
+  return problem(
+    `"${shorten(pattern, LONGEST_SHOWN)}" is too large a pattern; write a shorter one, or several`,
+  );
 }
 
 /** Alertmanager's rules: `\"`, `\\` and `\n` are escapes, any other backslash is itself; no bare quote inside. */
@@ -90,7 +137,7 @@ function unquote(raw: string): Parsed<string> {
   const quoted = raw.startsWith('"');
   const body = quoted ? /^"((?:[^"\\]|\\.)*)"$/su.exec(raw)?.[1] : raw;
   if (body === undefined || (!quoted && /(?<!\\)(?:\\\\)*"/.test(body))) {
-    return problem(`${raw} has an unescaped or a missing double quote`);
+    return problem(`${shorten(raw, LONGEST_SHOWN)} has an unescaped or a missing double quote`);
   }
   const value = body.replace(/\\(["\\n])/g, (_whole, escaped: string) => (escaped === 'n' ? '\n' : escaped));
   return { ok: true, value };

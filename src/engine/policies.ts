@@ -25,6 +25,7 @@ export const SAFETIES: Limits = {
     allow: [],
     deny: [],
     architectures: null,
+    generations: null,
     vcpus: { from: 1, to: 2 },
     memory: { from: 1, to: 2 },
     burstable: false,
@@ -192,10 +193,15 @@ function weightsOf(policies: readonly PolicySpec[]): Weights {
     : SAFETIES.weights;
 }
 
-/** Only the word turns budgets off; an empty list, which the lint refuses, does not. */
-function budgetsOf({ budgets }: PolicySpec): readonly BudgetSpec[] {
+/**
+ * Only the word turns the safety off, or a budget that holds at any time: whoever freezes the nights has not said anything of the days. An
+ * empty list, which the lint refuses, turns nothing off either.
+ */
+function budgetsOf({ budgets = [] }: PolicySpec): readonly BudgetSpec[] {
   if (budgets === 'unlimited') return [];
-  return budgets === undefined || budgets.length === 0 ? SAFETIES.budgets : budgets;
+  const limited = budgets.filter((entry) => entry !== 'unlimited');
+  const always = limited.length < budgets.length || limited.some(({ window }) => window === undefined);
+  return always ? limited : [...SAFETIES.budgets, ...limited];
 }
 
 function strictest(a: EffectivePolicy, b: EffectivePolicy): EffectivePolicy {
@@ -223,6 +229,7 @@ function strictestTypes(
     allow: union(a.allow, b.allow),
     deny: union(a.deny, b.deny),
     architectures: both(a.architectures, b.architectures),
+    generations: both(a.generations, b.generations),
     vcpus: overlap(a.vcpus, b.vcpus),
     memory: overlap(a.memory, b.memory),
     burstable: a.burstable && b.burstable,
@@ -267,7 +274,7 @@ function lowest(a: number | null, b: number | null): number | null {
 }
 
 /** What both lists have, where null is everything. */
-function both(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
+function both<T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[] | null {
   if (a === null || b === null) return a ?? b;
   return a.filter((entry) => b.includes(entry));
 }

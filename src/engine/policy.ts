@@ -18,7 +18,8 @@ export interface PolicySpec {
   /** What counts how much when candidates are ranked; each at least 0, not all 0. */
   readonly weights?: Partial<Weights>;
   readonly cooldownMs?: number;
-  readonly budgets?: 'unlimited' | readonly BudgetSpec[];
+  /** As an entry of the list, `unlimited` only says that no budget holds beside those of windows. */
+  readonly budgets?: 'unlimited' | readonly (BudgetSpec | 'unlimited')[];
   /** Share of desired, 0..1. */
   readonly minHealthy?: number;
   readonly minInstanceAgeMs?: number;
@@ -37,6 +38,7 @@ export interface InstanceTypeLimits {
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
   readonly architectures?: readonly string[];
+  readonly generations?: readonly Generation[];
   /** Relative to the group's own type: `1x..2x` is { from: 1, to: 2 }. */
   readonly vcpus?: RelativeRange;
   readonly memory?: RelativeRange;
@@ -45,15 +47,32 @@ export interface InstanceTypeLimits {
   readonly maxPriceRatio?: number;
 }
 
+/** AWS' words (`CurrentGeneration` of DescribeInstanceTypes). */
+export const GENERATIONS = ['current', 'previous'] as const;
+export type Generation = (typeof GENERATIONS)[number];
+
 export interface RelativeRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** How many voluntary swaps may start within a window that slides. */
+/** How many voluntary swaps may start. One without both `perMs` and `window` makes no sense, and allows nothing. */
 export interface BudgetSpec {
   readonly swaps: { readonly kind: 'count' | 'share'; readonly value: number };
-  readonly perMs: number;
+  /** Swaps are counted over so long; absent: from the opening of the window. */
+  readonly perMs?: number;
+  /** The budget holds while it is open; absent: always. With no swaps at all it is a freeze window. */
+  readonly window?: WindowSpec;
+}
+
+/** A time that comes again and again. */
+export interface WindowSpec {
+  /** When it opens: five or six fields (cron.ts). */
+  readonly schedule: string;
+  /** IANA name. */
+  readonly timezone: string;
+  /** How long it stays open, whatever clocks do meanwhile. */
+  readonly durationMs: number;
 }
 
 /** What a swap of the group does when its rule does not say. */
@@ -81,6 +100,8 @@ export interface EffectivePolicy {
     readonly deny: readonly string[];
     /** Null means any that the group's own type has. */
     readonly architectures: readonly string[] | null;
+    /** Null means any. */
+    readonly generations: readonly Generation[] | null;
     readonly vcpus: RelativeRange;
     readonly memory: RelativeRange;
     /** Whether burstable types may replace a type that is not burstable. */

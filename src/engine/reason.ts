@@ -15,6 +15,8 @@ export const REFUSAL_REASONS = {
   rule_disabled: 'the rule is switched off',
   rule_cooldown: 'the rule acted on the same key a short while ago',
   rule_limit: 'the rule has reached its own limit',
+  rule_delay: 'the rule looks again after its delay, before it acts',
+  alert_resolved: 'the alert did not stay as it was while the rule waited: it has resolved, or fires anew',
   duplicate: 'a run for the same instance is under way already',
   subject_unresolved: 'no group or instance could be found for the event',
   no_candidate: 'no market is left that may take the replacement',

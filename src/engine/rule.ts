@@ -9,7 +9,10 @@ export interface RuleSpec {
   readonly subject: { readonly instance: readonly string[]; readonly group: readonly string[] } | null;
   readonly when: ConditionSpec | null;
   readonly target: { readonly pick: TargetPick; readonly limit: number } | null;
-  readonly cooldown: { readonly forMs: number; readonly per: readonly CooldownScope[] } | null;
+  /** So long after the first look the rule looks again, and acts only if everything still holds; 0 acts at once. */
+  readonly delayMs: number;
+  readonly cooldown: CooldownSpec | null;
+  readonly limits: RuleLimits | null;
   readonly then: readonly ActionSpec[];
   readonly mode: 'enforce' | 'shadow';
   readonly enabled: boolean;
@@ -27,7 +30,9 @@ export type TriggerSpec =
       /** Whether a repeated notification of the same firing alert counts again. */
       readonly repeats: boolean;
     }
-  | { readonly kind: 'every'; readonly everyMs: number };
+  | { readonly kind: 'every'; readonly everyMs: number }
+  /** Five or six fields, as croner reads them, in an IANA time zone. */
+  | { readonly kind: 'cron'; readonly cron: string; readonly timezone: string };
 
 /** json-rules-engine's condition tree, as written. `condition` names one of the file's `conditions`. */
 export type ConditionSpec =
@@ -50,17 +55,57 @@ export const TARGET_PICKS = {
 
 export type TargetPick = keyof typeof TARGET_PICKS;
 
+/** For how long the rule stays quiet for one key after it acted. */
+export interface CooldownSpec {
+  readonly forMs: number;
+  readonly per: readonly CooldownScope[];
+  /**
+   * When it begins: with the decision, or when the run succeeds. In the second case the rule stays quiet for the key while
+   * the run is under way, too, and a run that does not succeed leaves no cooldown.
+   */
+  readonly after: 'dispatch' | 'success';
+}
+
+/** How much a rule may do over all groups; what is null is without limit. */
+export interface RuleLimits {
+  /** Runs of the rule that are not over. */
+  readonly concurrent: number | null;
+  /** Runs of the rule that may be begun within a window that slides. */
+  readonly starts: { readonly max: number; readonly perMs: number } | null;
+}
+
 /** What a cooldown counts by; `labels.<name>` is a label of the event. */
 export type CooldownScope = 'group' | 'instance' | 'rule' | `labels.${string}`;
 
-/** One action of a rule's chain. Grows by one member with each kind of action. */
-export type ActionSpec =
+/** One action of a rule's chain: what it does, and how the chain takes it. Grows by one member with each kind of action. */
+export type ActionSpec = Deed & InChain;
+
+type Deed =
   | { readonly kind: 'swap'; readonly swap: SwapSpec }
   | { readonly kind: 'detach'; readonly detach: RemovalSpec }
   | { readonly kind: 'terminate'; readonly terminate: RemovalSpec }
   | HttpAction;
 
-export type ActionKind = ActionSpec['kind'];
+export type ActionKind = Deed['kind'];
+
+/** How the chain takes an action; what is absent is the usual: stop, no limit but those of its steps, once. */
+export interface InChain {
+  /** The actions after this one are performed although it failed. */
+  readonly onFailure?: 'continue';
+  /**
+   * Longest time for the action, all attempts together. Past its point of no return it is carried to its end all the same; a
+   * step that has less patience keeps it.
+   */
+  readonly timeoutMs?: number;
+  /** How often it is tried again, whole, after it failed and left nothing behind. */
+  readonly retries?: number;
+}
+
+/** An action is tried again after so long at least. */
+export const RETRY_AFTER_MS = 30_000;
+
+/** How long a request that is an action of its own waits for another system to agree. */
+export const HTTP_WITHIN_MS = 300_000;
 
 /** Actions that may run inside a swap, before the old instance leaves. */
 export type ChainedSpec = HttpAction;

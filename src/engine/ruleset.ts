@@ -1,12 +1,13 @@
 import { Failure } from '../base/failure.ts';
 import { byHandRule, SWAP_REQUEST_TO_LABEL, SWAP_REQUEST_TYPE } from './by-hand.ts';
 import { type CompiledCondition, compileCondition } from './condition.ts';
+import { type CronTimes, parseCron } from './cron.ts';
 import type { Event } from './event.ts';
 import type { NamedConditions } from './inline.ts';
 import { compileGlob, isGlob, type Matcher, type Parsed, parseMatcher, type TextTest } from './matcher.ts';
 import type { PolicySpec } from './policy.ts';
 import { type RuleSpec, SWAP_TARGETS, type TriggerSpec } from './rule.ts';
-import { INTERNAL_TYPE_PREFIX, SCHEDULE_EVENT_TYPE, SCHEDULE_RULE_LABEL } from './schedule.ts';
+import { INTERNAL_TYPE_PREFIX, SCHEDULE_EVENT_TYPES, SCHEDULE_RULE_LABEL } from './schedule.ts';
 
 /** All rules and policies of one load. Immutable: a reload makes a new one. */
 export interface Ruleset {
@@ -37,6 +38,8 @@ export interface CompiledTrigger {
   readonly matchers: readonly Matcher[];
   /** Whether events of the type wake it. */
   readonly listensTo: TextTest;
+  /** Of a `cron` trigger; null for the others. */
+  readonly times: CronTimes | null;
 }
 
 export interface RulesetInput {
@@ -76,11 +79,13 @@ function compileRule(spec: RuleSpec, position: number, named: NamedConditions): 
     throw new Failure('invalid_request', 'reject', `compiling rule '${spec.name}': ${parsed.message}`);
   };
   const triggers = spec.on.map((trigger): CompiledTrigger => {
-    if (trigger.kind === 'every') {
-      return { spec: trigger, matchers: [], listensTo: (type) => type === SCHEDULE_EVENT_TYPE };
+    if (trigger.kind !== 'type') {
+      const times = trigger.kind === 'cron' ? need(parseCron(trigger.cron, trigger.timezone)) : null;
+      const type = SCHEDULE_EVENT_TYPES[trigger.kind];
+      return { spec: trigger, matchers: [], listensTo: (text) => text === type, times };
     }
     const matchers = trigger.matchers.map((text) => need(parseMatcher(text)));
-    return { spec: trigger, matchers, listensTo: need(typeTest(trigger.type)) };
+    return { spec: trigger, matchers, listensTo: need(typeTest(trigger.type)), times: null };
   });
   const condition = spec.when === null ? null : need(compileCondition(spec.when, named));
   return { spec, position, triggers, condition };
@@ -93,6 +98,10 @@ function typeTest(type: string): Parsed<TextTest> {
   if (!glob.ok) return glob;
   return { ok: true, value: (text) => !text.startsWith(INTERNAL_TYPE_PREFIX) && glob.value(text) };
 }
+
+const SCHEDULE_KINDS: ReadonlyMap<string, string> = new Map(
+  Object.entries(SCHEDULE_EVENT_TYPES).map(([kind, type]) => [type, kind]),
+);
 
 /** Exact types and scheduled rules are found by a map; only globs, each distinct one once, are tried one by one. */
 function indexByType(rules: readonly CompiledRule[]): Ruleset['candidates'] {
@@ -107,7 +116,8 @@ function indexByType(rules: readonly CompiledRule[]): Ruleset['candidates'] {
   const exact = new Map(listeners.map((listener) => [listener.topic, listener.rules]));
   const globs = listeners.filter(({ isWide }) => isWide);
   return ({ type, labels }) => {
-    if (type === SCHEDULE_EVENT_TYPE) return exact.get(`every ${labels[SCHEDULE_RULE_LABEL] ?? ''}`) ?? [];
+    const kind = SCHEDULE_KINDS.get(type);
+    if (kind !== undefined) return exact.get(`${kind} ${labels[SCHEDULE_RULE_LABEL] ?? ''}`) ?? [];
     const narrow = isGlob(type) ? [] : (exact.get(`type ${type}`) ?? []);
     const wide = globs.filter(({ listensTo }) => listensTo(type)).flatMap((glob) => glob.rules);
     if (wide.length === 0) return narrow;
@@ -116,5 +126,5 @@ function indexByType(rules: readonly CompiledRule[]): Ruleset['candidates'] {
 }
 
 function topicOf(rule: CompiledRule, { spec }: CompiledTrigger): string {
-  return spec.kind === 'every' ? `every ${rule.spec.name}` : `type ${spec.type}`;
+  return spec.kind === 'type' ? `type ${spec.type}` : `${spec.kind} ${rule.spec.name}`;
 }

@@ -1,5 +1,14 @@
+/**
+ * Letters of the word times known words; above it nothing is compared. Enough for a thousand names or all time zones, and
+ * short of what a file of nothing but long unknown names would cost.
+ */
+const MOST_COMPARED = 20_000;
+/** Words that a message lists at most. */
+const MOST_LISTED = 30;
+
 /** The known word that `word` is most likely a misspelling of, or null when none is near. */
 export function closest(word: string, known: readonly string[]): string | null {
+  if (word.length * known.length > MOST_COMPARED) return null;
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: { name: string; distance: number } | null = null;
   for (const name of known) {
@@ -10,10 +19,21 @@ export function closest(word: string, known: readonly string[]): string | null {
   return best?.name ?? null;
 }
 
+/** What to add to a message about an unknown word: the one that was probably meant, or nothing. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const name = closest(word, known);
+  return name === null ? '' : `; did you mean '${name}'?`;
+}
+
 /** What to tell of an unknown word: the one that was probably meant, else all that are known. */
 export function suggestion(word: string, known: readonly string[]): string {
   const name = closest(word, known);
-  return name === null ? `known are ${known.join(', ')}` : `did you mean '${name}'?`;
+  return name === null ? `known are ${listed(known)}` : `did you mean '${name}'?`;
+}
+
+function listed(known: readonly string[]): string {
+  const more = known.length - MOST_LISTED;
+  return `${known.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Levenshtein's distance: inserted, deleted and replaced letters, one row of the table at a time. */

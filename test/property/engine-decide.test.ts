@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decide, type Verdict } from '../../src/engine/decide.ts';
+import { decide } from '../../src/engine/decide.ts';
 import type { Event } from '../../src/engine/event.ts';
 import { NOT_MATCHED_REASONS, OTHER_REASONS, REFUSAL_REASONS } from '../../src/engine/reason.ts';
 import { type ConditionSpec, type RuleSpec, TARGET_PICKS, type TargetPick } from '../../src/engine/rule.ts';
+import type { Verdict } from '../../src/engine/verdict.ts';
 import {
   countingIds,
   doing,
@@ -55,7 +56,13 @@ const spec: fc.Arbitrary<RuleSpec> = fc
         limit: fc.integer({ min: 1, max: 3 }),
       }),
     ),
-    cooldown: fc.constantFrom(null, { forMs: MINUTE, per: ['group', 'labels.env'] } as const),
+    cooldown: fc.constantFrom(null, {
+      forMs: MINUTE,
+      per: ['group', 'labels.env'],
+      after: 'dispatch',
+    } as const),
+    delayMs: fc.constantFrom(0, 0, MINUTE),
+    limits: fc.constantFrom(null, { concurrent: 1, starts: { max: 2, perMs: MINUTE } }),
     mode: fc.constantFrom<'enforce' | 'shadow'>('enforce', 'shadow'),
     enabled: fc.boolean(),
     actions: fc.constantFrom(doing(swap()), doing(swap({ urgent: true })), doing(swap({ to: 'spot' }))),

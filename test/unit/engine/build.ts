@@ -97,6 +97,10 @@ export function event(labels: Event['labels'] = {}, but: Partial<Event> = {}): E
 export function memory(but: Partial<Memory> = {}): Memory {
   return {
     cooldownUntil: () => null,
+    cooldownRun: () => null,
+    liveRunsOf: () => 0,
+    startsOf: () => 0,
+    recheckAt: () => null,
     liveRun: () => null,
     swaps: () => [],
     interruptions: () => 0,
@@ -138,7 +142,9 @@ export function rule(name: string, but: Partial<RuleSpec> = {}): RuleSpec {
     subject: null,
     when: null,
     target: null,
+    delayMs: 0,
     cooldown: null,
+    limits: null,
     ...doing(swap()),
     mode: 'enforce',
     enabled: true,

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { groupKey } from '../../../src/base/group-name.ts';
 import { byHandRule, SWAP_REQUEST_TYPE, swapRequestEvent } from '../../../src/engine/by-hand.ts';
-import { decide, type Verdict } from '../../../src/engine/decide.ts';
+import { decide } from '../../../src/engine/decide.ts';
 import type { Event } from '../../../src/engine/event.ts';
 import { lint } from '../../../src/engine/lint.ts';
 import type { Memory } from '../../../src/engine/memory.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
 import { SWAP_TARGETS } from '../../../src/engine/rule.ts';
+import type { Verdict } from '../../../src/engine/verdict.ts';
 import {
   countingIds,
   fleet,

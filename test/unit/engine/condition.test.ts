@@ -304,6 +304,19 @@ describe('json-rules-engine', () => {
     );
   });
 
+  it('should keep evidence bounded, and compare with all of it', async () => {
+    const long = 'x'.repeat(60_000);
+    const values = Array.from({ length: 500 }, (_, index) => `${long}${index}`);
+    const { truth: result, evidence } = await compiled(leaf(ENV, 'in', values)).evaluate({
+      [ENV]: `${long}499`,
+    });
+    assert.equal(result, 'true');
+    assert.ok(JSON.stringify(evidence).length < 10_000);
+    const [{ actual, expected } = { actual: null, expected: null }] = evidence;
+    assert.equal(actual, `${'x'.repeat(256)}…`);
+    assert.equal((expected as readonly unknown[]).at(-1), '… and 468 more');
+  });
+
   it('json-rules-engine gotcha 22: a function among the facts is never called', async () => {
     const facts = { [COUNT]: () => assert.fail('it was called') } as unknown as Facts;
     assert.equal(await truth(leaf(COUNT, 'equal', 0), facts), 'false');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { groupKey } from '../../../src/base/group-name.ts';
 import { judge, type SwapProposal } from '../../../src/engine/judge.ts';
-import type { PolicySpec } from '../../../src/engine/policy.ts';
+import type { PolicySpec, WindowSpec } from '../../../src/engine/policy.ts';
 import type { RefusalReason } from '../../../src/engine/reason.ts';
 import { group, HOUR, instance, limits, MINUTE, NOW, onDemand } from './build.ts';
 
@@ -32,6 +32,17 @@ const count = (value: number, perMs = HOUR): Partial<PolicySpec> => ({
 });
 const share = (value: number): Partial<PolicySpec> => ({
   budgets: [{ swaps: { kind: 'share', value }, perMs: HOUR }],
+});
+/** NOW is a Thursday, 12:00 in UTC: by these windows it has been open for an hour, and closes in one, or it is closed. */
+const window = (but: Partial<WindowSpec> = {}): WindowSpec => ({
+  ...{ schedule: '0 11 * * *', timezone: 'UTC', durationMs: 2 * HOUR, ...but },
+});
+const CLOSED = window({ schedule: '0 13 * * *' });
+const within = (value: number, spec = window(), perMs?: number): Partial<PolicySpec> => ({
+  budgets: [
+    'unlimited',
+    { swaps: { kind: 'count', value }, window: spec, ...(perMs === undefined ? {} : { perMs }) },
+  ],
 });
 const floor = (base: number): Partial<PolicySpec> => ({ onDemand: { base, shareAboveBase: 0 } });
 const unhealthy = (healthy: number) =>
@@ -181,6 +192,83 @@ const VERDICTS: readonly [rule: string, proposal: SwapProposal, reason: RefusalR
   [
     'a window longer than what is remembered allows nothing',
     proposal({}, count(5, 25 * HOUR)),
+    'policy_budget',
+  ],
+
+  ['a freeze window that is open refuses', proposal({}, within(0)), 'policy_freeze'],
+  ['one that is closed does not', proposal({}, within(0, CLOSED)), null],
+  ['an urgent swap is not frozen', proposal({ urgent: true }, within(0)), null],
+  [
+    'a share of nothing freezes, too',
+    proposal({}, { budgets: [{ swaps: { kind: 'share', value: 0 }, window: window() }] }),
+    'policy_freeze',
+  ],
+  [
+    'a freeze is told before a rest, which may end earlier',
+    proposal({ rest: { until: NOW + 1, failures: 1 } }, within(0)),
+    'policy_freeze',
+  ],
+  [
+    'a window may be longer than what is remembered where it allows nothing',
+    proposal({}, within(0, window({ durationMs: 720 * HOUR }))),
+    'policy_freeze',
+  ],
+  [
+    'a schedule that cannot be read freezes',
+    proposal({}, within(3, window({ schedule: 'x' }))),
+    'policy_freeze',
+  ],
+  ['so does a zone', proposal({}, within(3, window({ timezone: 'Nowhere' }))), 'policy_freeze'],
+  [
+    'also where the budget counts per some time',
+    proposal({}, within(3, window({ schedule: 'x' }), HOUR)),
+    'policy_freeze',
+  ],
+  ['a window of 2 allows a second swap', proposal({ swaps: [voluntary(1)] }, within(2)), null],
+  ['but no third', proposal({ swaps: [voluntary(1), voluntary(2)] }, within(2)), 'policy_budget'],
+  [
+    'a swap at the moment of its opening counts',
+    proposal({ swaps: [voluntary(HOUR)] }, within(1)),
+    'policy_budget',
+  ],
+  ['one before its opening does not', proposal({ swaps: [voluntary(HOUR + 1)] }, within(1)), null],
+  ['an urgent one never does', proposal({ swaps: [urgent(1)] }, within(1)), null],
+  [
+    'a window that is closed allows what it likes',
+    proposal({ swaps: [voluntary(1), voluntary(2)] }, within(1, CLOSED)),
+    null,
+  ],
+  [
+    'within a window, per some time counts that time, swaps before the opening too',
+    proposal({ swaps: [voluntary(90 * MINUTE)] }, within(1, window(), 2 * HOUR)),
+    'policy_budget',
+  ],
+  [
+    'and not the whole window',
+    proposal({ swaps: [voluntary(30 * MINUTE)] }, within(1, window(), 10 * MINUTE)),
+    null,
+  ],
+  [
+    'a window that is longer than what is remembered allows nothing',
+    proposal({}, within(5, window({ durationMs: 25 * HOUR }))),
+    'policy_budget',
+  ],
+  [
+    'unless it counts per some time that is remembered',
+    proposal({}, within(5, window({ durationMs: 25 * HOUR }), HOUR)),
+    null,
+  ],
+  [
+    'a budget that says neither per what nor when allows nothing',
+    proposal({}, { budgets: [{ swaps: { kind: 'count', value: 5 } }] }),
+    'policy_budget',
+  ],
+  [
+    'the safety holds beside a window that is closed',
+    proposal(
+      { swaps: [voluntary(1)] },
+      { budgets: [{ swaps: { kind: 'count', value: 0 }, window: CLOSED }] },
+    ),
     'policy_budget',
   ],
 

@@ -7,9 +7,12 @@ import type { Problem } from '../../../src/engine/problem.ts';
 import type { ConditionSpec, ConditionValue, RuleSpec } from '../../../src/engine/rule.ts';
 import { doing, HOUR, lax, MINUTE, rule, ruleset, silent, swap, trigger } from './build.ts';
 
-const COOLDOWN = { forMs: MINUTE, per: ['group'] } as const;
+const COOLDOWN = { forMs: MINUTE, per: ['group'], after: 'dispatch' } as const;
+const AFTER_SUCCESS = { forMs: MINUTE, per: ['group', 'labels.env'], after: 'success' } as const;
 const EVERY = { on: [{ kind: 'every', everyMs: MINUTE }], target: { pick: 'oldest', limit: 1 } } as const;
 const DETACH = { kind: 'detach', detach: { replace: true, urgent: false } } as const;
+const cron = (expression: string, timezone = 'UTC') =>
+  ({ kind: 'cron', cron: expression, timezone }) as const;
 const ASK = { kind: 'http', http: { url: 'http://drainer', headers: {}, bearerTokenFile: null } } as const;
 
 function problems(input: Partial<LintInput>): readonly Problem[] {
@@ -29,6 +32,7 @@ function cond(fact: string, operator: string, value?: ConditionValue): Condition
   return value === undefined ? { fact, operator } : { fact, operator, value };
 }
 
+const ANY_STATUS: Partial<RuleSpec> = { on: [trigger({ status: 'any' })] };
 const N = 'group.desired';
 const L = 'event.labels.env';
 
@@ -42,10 +46,18 @@ const RULES: readonly [rule: string, spec: Partial<RuleSpec>, found: readonly st
     { on: [trigger({ type: 'coppice.schedule.every' })] },
     ['internal-type rules.0.on.0.type'],
   ],
+  ['a cron expression', { ...EVERY, on: [cron('0 9 * * mon-fri', 'Europe/Budapest')] }, []],
+  [
+    'a cron expression that cannot be read, in a zone that is none',
+    { ...EVERY, on: [EVERY.on[0], cron('0 25 * * *', 'Europe/Budapset')] },
+    ['bad-cron rules.0.on.1.cron', 'bad-timezone rules.0.on.1.timezone'],
+  ],
+  ['one that never occurs', { ...EVERY, on: [cron('0 0 30 2 *')] }, ['bad-cron rules.0.on.0.cron']],
+  ['a cron rule without a target', { on: [cron('0 9 * * *')] }, ['no-target rules.0.target']],
   ['every 0 s', { ...EVERY, on: [{ kind: 'every', everyMs: 0 }] }, ['bad-duration rules.0.on.0.everyMs']],
   [
     'matchers that cannot be read, each one',
-    { on: [trigger(), trigger({ matchers: ['a="b"', 'x', 'y=~"("'] })] },
+    { on: [trigger({ type: 'other' }), trigger({ matchers: ['a="b"', 'x', 'y=~"("'] })] },
     ['bad-matcher rules.0.on.1.matchers.1', 'bad-matcher rules.0.on.1.matchers.2'],
   ],
   [
@@ -58,6 +70,34 @@ const RULES: readonly [rule: string, spec: Partial<RuleSpec>, found: readonly st
     { on: [trigger({ matchers: ['a="b"', 'a=~"c.*"'] })] },
     ['never-matches rules.0.on.0.matchers'],
   ],
+  ['a trigger given twice', { on: [trigger(), trigger()] }, ['no-effect rules.0.on.1']],
+  [
+    'a trigger whose matchers, status or silence another one undoes',
+    {
+      on: [
+        trigger({ matchers: ['a="b"'] }),
+        trigger({ status: 'resolved' }),
+        trigger({ repeats: false }),
+        trigger({ type: 'prometheus.*', status: 'any' }),
+      ],
+    },
+    ['no-effect rules.0.on.0', 'no-effect rules.0.on.1', 'no-effect rules.0.on.2'],
+  ],
+  [
+    'triggers that each take something of their own',
+    {
+      on: [
+        trigger({ matchers: ['a="b"'], status: 'any' }),
+        trigger({ matchers: ['a="c"'] }),
+        trigger({ status: 'resolved' }),
+        trigger({ type: 'other' }),
+        trigger({ type: 'oth*', repeats: false }),
+        trigger({ type: 'o*', matchers: ['a="b"'] }),
+        ...EVERY.on,
+      ],
+    },
+    [],
+  ],
   ['matchers of two labels do not', { on: [trigger({ matchers: ['a="b"', 'c!="b"'] })] }, []],
   ['a subject without labels', { subject: { instance: [], group: [] } }, ['no-subject rules.0.subject']],
   ['a target of none', { target: { pick: 'oldest', limit: 0 } }, ['bad-number rules.0.target.limit']],
@@ -66,27 +106,77 @@ const RULES: readonly [rule: string, spec: Partial<RuleSpec>, found: readonly st
   ['a rule that is also woken by alerts needs none', { on: [...EVERY.on, trigger()] }, []],
   [
     'a cooldown that counts by nothing',
-    { cooldown: { forMs: MINUTE, per: [] } },
+    { cooldown: { forMs: MINUTE, per: [], after: 'dispatch' } },
     ['bad-scope rules.0.cooldown.per'],
   ],
   [
     'a cooldown that counts by something unknown',
-    { cooldown: { forMs: MINUTE, per: ['zone' as 'group', 'labels.'] } },
+    { cooldown: { forMs: MINUTE, per: ['zone' as 'group', 'labels.'], after: 'dispatch' } },
     ['bad-scope rules.0.cooldown.per.0', 'bad-scope rules.0.cooldown.per.1'],
   ],
   [
     'a cooldown of no time',
-    { cooldown: { forMs: 0, per: ['rule'] } },
+    { cooldown: { forMs: 0, per: ['rule'], after: 'dispatch' } },
     ['bad-duration rules.0.cooldown.forMs'],
   ],
   [
     'a scheduled rule that counts by a label of alerts',
-    { ...EVERY, cooldown: { forMs: MINUTE, per: ['labels.env'] } },
+    { ...EVERY, cooldown: { forMs: MINUTE, per: ['labels.env'], after: 'dispatch' } },
     ['missing-label rules.0.cooldown.per.0'],
   ],
   [
     'a scheduled rule that counts by a label of schedules',
-    { ...EVERY, cooldown: { forMs: MINUTE, per: ['labels.region'] } },
+    { ...EVERY, cooldown: { forMs: MINUTE, per: ['labels.region'], after: 'dispatch' } },
+    [],
+  ],
+  [
+    'a cooldown of the instance that begins with its success, when the instance is gone',
+    { cooldown: { forMs: MINUTE, per: ['group', 'instance'], after: 'success' } },
+    ['no-effect rules.0.cooldown.after'],
+  ],
+  [
+    'one after requests, which leave the instance where it is',
+    { cooldown: { forMs: MINUTE, per: ['instance'], after: 'success' }, ...doing(ASK) },
+    [],
+  ],
+  ['a cooldown of the group that begins with a success', { cooldown: AFTER_SUCCESS }, []],
+  ['a delay', { delayMs: HOUR }, []],
+  ['a delay that is no time', { delayMs: Number.NaN }, ['bad-duration rules.0.delayMs']],
+  ['a delay into the past', { delayMs: -1 }, ['bad-duration rules.0.delayMs']],
+  [
+    'a delay before an urgent action',
+    { delayMs: MINUTE, ...doing(ASK, swap({ urgent: true })) },
+    ['delayed-urgent rules.0.delayMs'],
+  ],
+  ['a delay before a request alone', { delayMs: MINUTE, ...doing(ASK) }, []],
+  ['limits', { limits: { concurrent: 2, starts: { max: 10_000, perMs: 24 * HOUR } } }, []],
+  [
+    'limits that allow nothing',
+    { limits: { concurrent: 0, starts: { max: 0, perMs: 0 } } },
+    [
+      'bad-number rules.0.limits.concurrent',
+      'bad-number rules.0.limits.max',
+      'bad-duration rules.0.limits.perMs',
+    ],
+  ],
+  [
+    'limits of half a run, or of none',
+    { limits: { concurrent: 1.5, starts: { max: Number.NaN, perMs: HOUR } } },
+    ['bad-number rules.0.limits.concurrent', 'bad-number rules.0.limits.max'],
+  ],
+  [
+    'more than can be counted',
+    { limits: { concurrent: null, starts: { max: 10_001, perMs: 24 * HOUR + 1 } } },
+    ['bad-number rules.0.limits.max', 'window-too-long rules.0.limits.perMs'],
+  ],
+  [
+    'more picks than the limits let pass',
+    { target: { pick: 'oldest', limit: 3 }, limits: { concurrent: 2, starts: { max: 4, perMs: HOUR } } },
+    ['no-effect rules.0.target.limit'],
+  ],
+  [
+    'as many picks as they let pass',
+    { target: { pick: 'oldest', limit: 2 }, limits: { concurrent: 2, starts: null } },
     [],
   ],
   ['a rule that does nothing', doing(), ['no-action rules.0.then']],
@@ -118,6 +208,35 @@ const RULES: readonly [rule: string, spec: Partial<RuleSpec>, found: readonly st
     ['no-effect rules.0.then.0.swap.headroom'],
   ],
   ['headroom where the policy chooses the order', doing(swap({ headroom: 'refuse' })), []],
+  [
+    'going on after the last action',
+    doing({ ...ASK, onFailure: 'continue' }, { ...swap(), onFailure: 'continue' }),
+    ['no-effect rules.0.then.1.onFailure'],
+  ],
+  [
+    'a timeout in which no swap is done',
+    doing({ ...swap(), timeoutMs: MINUTE - 1 }),
+    ['short-timeout rules.0.then.0.timeout'],
+  ],
+  [
+    'a timeout that is longer than anybody waits for an answer',
+    doing({ ...ASK, timeoutMs: 5 * MINUTE }, swap()),
+    ['no-effect rules.0.then.0.timeout'],
+  ],
+  ['one for all attempts together', doing({ ...ASK, timeoutMs: 5 * MINUTE, retries: 1 }, swap()), []],
+  [
+    'a timeout that leaves no time to try again',
+    doing({ ...DETACH, timeoutMs: MINUTE / 2, retries: 1 }),
+    ['no-effect rules.0.then.0.retries'],
+  ],
+  [
+    'timeouts and retries that make sense',
+    doing(
+      { ...ASK, timeoutMs: MINUTE, onFailure: 'continue' },
+      { ...swap({ urgent: true }), timeoutMs: MINUTE, retries: 5 },
+    ),
+    [],
+  ],
 
   ['an unknown fact', { when: cond('group.desird', 'equal', 1) }, ['unknown-fact rules.0.when.fact']],
   [
@@ -187,6 +306,18 @@ const NEVER: readonly [rule: string, when: ConditionSpec, but?: Partial<RuleSpec
   ['also under not', { not: cond('market.unavailable', 'equal', true) }, EVERY],
   ['a label that a schedule does not have', cond('event.labels.severity', 'notEqual', 'info'), EVERY],
   ['an annotation of a schedule', cond('event.annotations.x', 'exists'), EVERY],
+  ['a share below nothing', cond('group.diversityRatio', 'lessThan', -0.1)],
+  ['a share above the whole', cond('group.largestMarketShare', 'greaterThan', 20)],
+  ['a share above the whole, also under not', { not: cond('group.onDemandRatio', 'lessThanInclusive', 1) }],
+  ['fewer than none', { any: [cond('group.unhealthyCount', 'lessThan', 0)] }],
+  ['bounds of which one is out of reach', { all: [cond(N, 'lessThan', 5), cond(N, 'lessThan', 0)] }],
+  ['a purchase option that is none', cond('instance.purchaseOption', 'equal', 'ondemand')],
+  ['a pattern that no value fits', cond('instance.healthStatus', 'glob', 'un*')],
+  ['a list of values that are none', cond('instance.healthStatus', 'in', ['ok', 'healthy'])],
+  ['a status that the trigger does not take', cond('event.status', 'equal', 'resolved')],
+  ['a status that no event has', cond('event.status', 'equal', 'open'), ANY_STATUS],
+  ['the end of an alert on a schedule', cond('event.status', 'equal', 'resolved'), EVERY],
+  ['a type that no trigger takes', cond('event.type', 'equal', 'other')],
 ];
 
 const MAYBE: readonly [rule: string, when: ConditionSpec, but?: Partial<RuleSpec>][] = [
@@ -201,8 +332,20 @@ const MAYBE: readonly [rule: string, when: ConditionSpec, but?: Partial<RuleSpec
   ['a comparison with another fact', { all: [cond(N, 'equal', 1), cond(N, 'equal', { fact: 'group.max' })] }],
   ['the absence of an instance on a schedule', cond('instance.id', 'exists', false), EVERY],
   ['a label that a schedule has', cond('event.labels.region', 'equal', 'eu-west-1'), EVERY],
+  ['a ratio of prices above 1', cond('instance.priceRatio', 'greaterThan', 1.2)],
+  ['savings below 0', cond('group.savingsRatio', 'lessThan', 0)],
+  ['a share of the whole', cond('group.largestMarketShare', 'equal', 1)],
+  ['none of what is counted', { not: cond('group.unhealthyCount', 'greaterThan', 0) }],
+  ['the absence of a share', cond('group.diversityRatio', 'exists', false)],
+  ['not a value that never is', { not: cond('instance.purchaseOption', 'equal', 'ondemand') }],
+  ['another status than fires, where any counts', cond('event.status', 'notEqual', 'firing'), ANY_STATUS],
+  ['a type that a glob takes', cond('event.type', 'equal', 'other'), { on: [trigger({ type: '*' })] }],
   ['a branch that a schedule can take', { any: [cond('instance.id', 'exists'), cond(N, 'equal', 1)] }, EVERY],
 ];
+
+const DAILY = { schedule: '0 9 * * *', timezone: 'UTC', durationMs: HOUR };
+const ONE = { kind: 'count', value: 1 } as const;
+const NONE = { kind: 'count', value: 0 } as const;
 
 const POLICIES: readonly [rule: string, policy: Partial<PolicySpec>, found: readonly string[]][] = [
   [
@@ -282,6 +425,63 @@ const POLICIES: readonly [rule: string, policy: Partial<PolicySpec>, found: read
     { budgets: [{ swaps: { kind: 'count', value: 1 }, perMs: 48 * HOUR }] },
     ['window-too-long policies.0.budgets.0.perMs'],
   ],
+  [
+    'a window, and a freeze that is longer than what is remembered',
+    {
+      budgets: [
+        { swaps: ONE, window: DAILY },
+        { swaps: NONE, window: { ...DAILY, durationMs: 240 * HOUR } },
+      ],
+    },
+    [],
+  ],
+  [
+    'a window that counts swaps for longer than they are remembered',
+    { budgets: [{ swaps: ONE, window: { ...DAILY, durationMs: 25 * HOUR } }] },
+    ['window-too-long policies.0.budgets.0.durationMs'],
+  ],
+  [
+    'but not per hour',
+    { budgets: [{ swaps: ONE, perMs: HOUR, window: { ...DAILY, durationMs: 25 * HOUR } }] },
+    [],
+  ],
+  [
+    'a window that stays open for no time',
+    { budgets: [{ swaps: ONE, window: { ...DAILY, durationMs: 0 } }] },
+    ['bad-duration policies.0.budgets.0.durationMs'],
+  ],
+  [
+    'a schedule and a zone that cannot be read',
+    { budgets: ['unlimited', { swaps: ONE, window: { ...DAILY, schedule: '9am', timezone: 'CET' } }] },
+    ['bad-cron policies.0.budgets.1.schedule', 'bad-timezone policies.0.budgets.1.timezone'],
+  ],
+  [
+    'a window that never opens',
+    { budgets: [{ swaps: NONE, window: { ...DAILY, schedule: '0 0 31 2 *' } }] },
+    ['bad-cron policies.0.budgets.0.schedule'],
+  ],
+  ['a budget that counts over nothing', { budgets: [{ swaps: ONE }] }, ['bad-budget policies.0.budgets.0']],
+  [
+    'unlimited beside a budget that holds at any time',
+    { budgets: [{ swaps: ONE, perMs: HOUR }, 'unlimited'] },
+    ['bad-budget policies.0.budgets.1'],
+  ],
+  [
+    'a list of generations that allows nothing',
+    { instanceTypes: { generations: [] } },
+    ['empty-list policies.0.instanceTypes.generations'],
+  ],
+  [
+    'all types denied',
+    { instanceTypes: { deny: ['t*', '*'] } },
+    ['allows-nothing policies.0.instanceTypes.deny'],
+  ],
+  [
+    'every type that is allowed denied, too',
+    { instanceTypes: { allow: ['m5.large', 'c*'], deny: ['c*', 'm5.*'] } },
+    ['allows-nothing policies.0.instanceTypes.deny'],
+  ],
+  ['some of them', { instanceTypes: { allow: ['m5.large', 'c*'], deny: ['c5.*', 'm5.*'] } }, []],
   ['a negative age', { minInstanceAgeMs: -1 }, ['bad-duration policies.0.minInstanceAgeMs']],
   [
     'a wait of no time',
@@ -363,6 +563,22 @@ describe('lint', () => {
       ({ severity }) => severity,
     );
     assert.deepEqual(severities, ['error', 'warning']);
+  });
+
+  it('should say which comparison never holds, and why', () => {
+    const messageOf = (when: ConditionSpec, but: Partial<RuleSpec> = {}) =>
+      problems({ rules: [good({ ...but, when })] })[0]?.message;
+    assert.equal(
+      messageOf({ all: [cond(N, 'equal', 1), cond('instance.purchaseOption', 'equal', 'Spot')] }),
+      'the conditions can never hold: instance.purchaseOption is always in ["spot","on-demand"], and never equal "Spot"',
+    );
+    const missing = /never hold: instance\.ageSeconds is never there/;
+    assert.match(messageOf(cond('instance.ageSeconds', 'equal', 1), EVERY) ?? '', missing);
+    assert.match(messageOf(cond(N, 'equal', { fact: 'instance.ageSeconds' }), EVERY) ?? '', missing);
+    assert.equal(
+      messageOf({ all: [cond(N, 'equal', 1), cond(N, 'equal', 2)] }),
+      'the conditions can never hold',
+    );
   });
 
   it('should say what was probably meant', () => {

@@ -118,3 +118,29 @@ describe('compileRegex', () => {
     assert.equal(compileRegex('((a{100}){100}){100}').ok, false);
   });
 });
+
+const PATTERNS: readonly [rule: string, pattern: string, ok: boolean][] = [
+  [
+    'a list of a hundred names is no large pattern',
+    Array.from({ length: 100 }, (_, n) => `host-${n * 7919}`).join('|'),
+    true,
+  ],
+  ['nor is a UUID', '[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}', true],
+  ['nor a name of at most 255 characters', '[a-z][a-z0-9-]{0,254}', true],
+  ['a count of 1000 is just small enough', '[a-z]{1000}', true],
+  ['two are not, where each character costs a step for each', '(?:a?){1000}', false],
+  ['counts within counts multiply', '(?:(?:[a-z]{10}){10}){30}', false],
+  ['counts after each other add up', 'a{1000}'.repeat(100), false],
+  ['and so do letters', 'ab?'.repeat(10_000), false],
+];
+
+describe('the size of a pattern', () => {
+  for (const [rule, pattern, ok] of PATTERNS) {
+    it(rule, () => assert.equal(compileRegex(pattern).ok, ok));
+  }
+
+  it('should not repeat a long pattern in its message', () => {
+    const compiled = compileRegex('('.repeat(10_000));
+    assert.ok(!compiled.ok && compiled.message.length < 300);
+  });
+});

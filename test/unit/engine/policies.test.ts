@@ -66,6 +66,27 @@ describe('limitsOf', () => {
     assert.deepEqual(limitsOf(silent({ budgets: [] })).budgets, SAFETIES.budgets);
   });
 
+  const FREEZE = {
+    swaps: { kind: 'count', value: 0 },
+    window: { schedule: '0 9 * * *', timezone: 'UTC', durationMs: HOUR },
+  } as const;
+  const HOURLY = { swaps: { kind: 'count', value: 9 }, perMs: HOUR } as const;
+  const BUDGETS: readonly [rule: string, budgets: PolicySpec['budgets'], expected: readonly unknown[]][] = [
+    ['a freeze window says nothing of other times', [FREEZE], [...SAFETIES.budgets, FREEZE]],
+    [
+      'nor does a window that counts per some time',
+      [{ ...FREEZE, ...HOURLY }],
+      [...SAFETIES.budgets, { ...FREEZE, ...HOURLY }],
+    ],
+    ['a budget that holds at any time takes the place of the safety', [FREEZE, HOURLY], [FREEZE, HOURLY]],
+    ['the word in the list switches the safety off', ['unlimited', FREEZE], [FREEZE]],
+  ];
+  for (const [rule, budgets, expected] of BUDGETS) {
+    it(`budgets: ${rule}`, () => {
+      assert.deepEqual(limitsOf(silent(budgets === undefined ? {} : { budgets })).budgets, expected);
+    });
+  }
+
   it('should not let an undefined value take the place of a safety', () => {
     const careless = {
       ...silent(),
@@ -191,6 +212,27 @@ const MERGES: readonly [
     {},
     (p) => p.instanceTypes.architectures,
     ['arm64'],
+  ],
+  [
+    'common generations',
+    { instanceTypes: { generations: ['current', 'previous'] } },
+    { instanceTypes: { generations: ['current'] } },
+    (p) => p.instanceTypes.generations,
+    ['current'],
+  ],
+  [
+    'no generation where two policies contradict each other',
+    { instanceTypes: { generations: ['previous'] } },
+    { instanceTypes: { generations: ['current'] } },
+    (p) => p.instanceTypes.generations,
+    [],
+  ],
+  [
+    'given generations over any',
+    {},
+    { instanceTypes: { generations: ['current'] } },
+    (p) => p.instanceTypes.generations,
+    ['current'],
   ],
   [
     'burstable only when both allow it',

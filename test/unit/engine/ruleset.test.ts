@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Failure } from '../../../src/base/failure.ts';
 import type { Labels } from '../../../src/engine/event.ts';
 import type { RuleSpec } from '../../../src/engine/rule.ts';
-import { SCHEDULE_EVENT_TYPE, SCHEDULE_LABELS, scheduleEvent } from '../../../src/engine/schedule.ts';
+import { SCHEDULE_EVENT_TYPES, SCHEDULE_LABELS, scheduleEvent } from '../../../src/engine/schedule.ts';
 import { MINUTE, NOW, rule, ruleset, trigger } from './build.ts';
 
 const ON_TYPE = (type: string) => ({ on: [trigger({ type })] });
@@ -15,6 +15,7 @@ const RULES = ruleset([
   rule('other', ON_TYPE('prometheus.server.alert.B')),
   rule('same-glob', ON_TYPE('prometheus.*')),
   rule('every', EVERY),
+  rule('cron', { on: [{ kind: 'cron', cron: '0 9 * * *', timezone: 'UTC' }] }),
   rule('all', ON_TYPE('*')),
   rule('both', { on: [trigger({ type: 'prometheus.server.alert.A' }), trigger({ type: '*.A' })] }),
   rule('off', { ...ON_TYPE('prometheus.server.alert.A'), enabled: false }),
@@ -32,12 +33,14 @@ const CANDIDATES: readonly [rule: string, type: string, labels: Labels, names: r
   ['only what listens to everything', 'x', {}, ['all']],
   [
     'a scheduled event is for the rule that it names, and for nobody else',
-    SCHEDULE_EVENT_TYPE,
+    SCHEDULE_EVENT_TYPES.every,
     { rule: 'every' },
     ['every'],
   ],
-  ['nobody, when that rule is gone', SCHEDULE_EVENT_TYPE, { rule: 'gone' }, []],
-  ['nobody, when that rule has no schedule', SCHEDULE_EVENT_TYPE, { rule: 'all' }, []],
+  ['nobody, when that rule is gone', SCHEDULE_EVENT_TYPES.every, { rule: 'gone' }, []],
+  ['nobody, when that rule has no schedule', SCHEDULE_EVENT_TYPES.every, { rule: 'all' }, []],
+  ['a rule of a cron expression, by its own type', SCHEDULE_EVENT_TYPES.cron, { rule: 'cron' }, ['cron']],
+  ['a rule that has only periods is not meant by it', SCHEDULE_EVENT_TYPES.cron, { rule: 'every' }, []],
   ["Coppice's own events wake no glob", 'coppice.other', {}, []],
   ['an event whose type looks like a glob is not taken for the trigger', '*', {}, ['all']],
 ];
@@ -104,8 +107,7 @@ function timeOf({ candidates }: ReturnType<typeof ruleset>): number {
 
 describe('scheduleEvent', () => {
   const slot = {
-    rule: 'r',
-    everyMs: 5 * MINUTE,
+    ...{ rule: 'r', kind: 'every' as const, slot: NOW },
     group: { account: '111111111111', region: 'eu-west-1', name: 'web' },
     now: NOW,
     newId: () => 'evt_1',
@@ -113,7 +115,8 @@ describe('scheduleEvent', () => {
 
   it('should name the rule and the group', () => {
     const event = scheduleEvent(slot);
-    assert.equal(event.type, SCHEDULE_EVENT_TYPE);
+    assert.equal(event.type, 'coppice.schedule.every');
+    assert.equal(event.time, NOW);
     assert.deepEqual(event.labels, {
       rule: 'r',
       asg_name: 'web',
@@ -124,10 +127,11 @@ describe('scheduleEvent', () => {
     assert.match(event.fingerprint, /^[0-9a-f]{16}$/);
   });
 
-  it('should be the same thing within a slot of time, and another in the next', () => {
-    const key = (now: number) => scheduleEvent({ ...slot, now }).identity.key;
-    assert.equal(key(NOW), key(NOW + 5 * MINUTE - 1));
-    assert.notEqual(key(NOW), key(NOW + 5 * MINUTE));
+  it('should be the same thing whenever it is sent, and whatever kind of trigger its time is of', () => {
+    const key = (but: object) => scheduleEvent({ ...slot, ...but }).identity.key;
+    assert.equal(key({}), key({ now: NOW + MINUTE }));
+    assert.equal(key({}), key({ kind: 'cron' }));
+    assert.notEqual(key({}), key({ slot: NOW + 1 }));
   });
 
   it('should be another thing for another rule or group', () => {
