@@ -10,7 +10,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Recommender } from './asg/recommender.ts';
 import type { LaunchVia } from './asg/swap-plan.ts';
 import type { HttpSender } from './http/sender.ts';
-import type { Run } from './run.ts';
+import type { Run, StepRecord } from './run.ts';
 import type { SwapRecord } from './store.ts';
 
 /**
@@ -63,7 +63,7 @@ export interface Step<Details extends StepDetails = StepDetails> {
   undo?(context: StepContext<Details>): Promise<UndoOutcome>;
   /**
    * How long waiting and retrying may go on, counted from the step's beginning, over crashes too; in a step that always
-   * runs, from where a process takes it up.
+   * runs, from where a process takes it up. Before the point of no return the timeout of the action holds as well.
    */
   deadlineMs?(context: StepContext<Details>): number;
   /** What to do when the deadline passes: fail (the default), or take the step as ended and go on. */
@@ -94,15 +94,19 @@ export type UndoOutcome = { readonly kind: 'undone' } | { readonly kind: 'wait';
 export interface StepContext<Details extends StepDetails = StepDetails> {
   readonly run: Run;
   readonly action: ActionSpec;
+  /** Which attempt of the action this is, from 1. */
+  readonly attempt: number;
+  /** What this attempt has written down, as it was when the step was taken up; `run` has all attempts of all actions. */
+  readonly steps: readonly StepRecord[];
   /** Refuses every write once the lease of the group is lost. While a step waits, its reads are shared with other runs. */
   readonly cloud: Cloud;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly world: ActionWorld;
-  /** What an earlier step of this action wrote down; throws `internal` when it did not. */
+  /** What an earlier step of this attempt wrote down; throws `internal` when it did not. */
   detail<Name extends keyof Details & string>(step: Name): Details[Name];
-  /** What a step, this one or another, has written down so far; empty when nothing. */
+  /** What a step of this attempt, this one or another, has written down so far; empty when nothing. */
   soFar<Name extends keyof Details & string>(step: Name): Partial<Details[Name]>;
   /** Writes this step's detail down before something that could not be asked back. Throws `lease_lost`. */
   checkpoint(detail: object): Promise<void>;
@@ -113,7 +117,7 @@ export interface ActionWorld {
   /** The limits in force on the group as it is now; null when no policy selects it any more. */
   policy(group: GroupView): EffectivePolicy | null;
   readonly memory: Memory;
-  /** A swap touches its group now: counted by cooldowns and budgets. Idempotent by run. */
+  /** A swap touches its group now: counted by cooldowns and budgets. Idempotent by run, so a run counts once. */
   swapBegan(swap: SwapRecord): Promise<void>;
   /** Any run on record, such as an earlier one of the group; null when there is none of that id. */
   knownRun(id: string): Promise<Run | null>;

@@ -4,6 +4,7 @@ import type { ActionKind } from '../engine/rule.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Action, Step } from './action.ts';
+import { endsOf } from './action-end.ts';
 import type { LiveMemory } from './live-memory.ts';
 import type { Run, StepRecord } from './run.ts';
 import type { CancelRecorded, QueryStore, RunStore } from './store.ts';
@@ -47,7 +48,7 @@ export async function cancelRun(deps: CancelDeps, runId: string, by: string): Pr
 async function tellEnd(deps: CancelDeps, before: Run): Promise<void> {
   const run = (await deps.store.run(before.id)) ?? before;
   deps.progressed?.(run, null);
-  for (const { kind } of run.actions) deps.metrics.runs.inc({ action: kind, outcome: run.state });
+  for (const { kind, outcome } of endsOf(run)) deps.metrics.runs.inc({ action: kind, outcome });
   deps.log.warn({ run: run.id, error: run.error }, 'a run was called off before it began');
 }
 

@@ -3,11 +3,13 @@ import { type Clock, sleep } from '../base/clock.ts';
 import { asFailure } from '../base/failure.ts';
 import type { IdKind } from '../base/id.ts';
 import type { Random } from '../base/random.ts';
-import { decide, type Verdict } from '../engine/decide.ts';
-import type { Decision } from '../engine/decision.ts';
-import { type Event, tupleKey } from '../engine/event.ts';
+import { decide } from '../engine/decide.ts';
+import { ACTING_OUTCOMES, type Decision } from '../engine/decision.ts';
+import type { Event, EventStatus } from '../engine/event.ts';
 import type { FleetView } from '../engine/fleet.ts';
+import type { Recheck, SecondLook } from '../engine/recheck.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
+import { NOTHING_KNOWN, type Verdict, verdict } from '../engine/verdict.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Fleet } from './fleet.ts';
@@ -15,7 +17,7 @@ import { fleetFor } from './fleet-for-events.ts';
 import type { LiveMemory } from './live-memory.ts';
 import { backoffMs, STEP_BACKOFF } from './retry.ts';
 import type { Run } from './run.ts';
-import type { DecisionStore, Settlement, UndecidedEvent } from './store.ts';
+import type { Consequences, DecisionStore, Settlement, UndecidedEvent } from './store.ts';
 import { createWaker } from './waker.ts';
 
 /** Events decided between two writes: large enough to share the fsync, small enough to keep the latency low. */
@@ -25,7 +27,10 @@ const EVENTS_PER_TURN = 16;
 /** The inbox is looked at so often even when nobody rings. */
 const IDLE_MS = 1_000;
 
-/** Takes events from the inbox to decisions and runs, one batch after the other, in the order of their arrival. */
+/**
+ * Takes events from the inbox to decisions and runs, one batch after the other, in the order of their arrival. Rechecks
+ * take their place in that order when they are due, and as soon as their alert has changed.
+ */
 export interface Dispatcher {
   start(): void;
   /** Rings when the inbox has something new. Cheap; may be called for every event. */
@@ -80,11 +85,12 @@ async function dispatchForEver(
   while (!signal.aborted) {
     try {
       const events = await deps.store.undecided(after, BATCH);
-      if (events.length === 0) {
+      const dueBy = dueTime(deps, events);
+      if (events.length === 0 && deps.memory.rechecks.due(dueBy, 1).length === 0) {
         await rest(IDLE_MS);
         continue;
       }
-      await dispatch(deps, events, signal);
+      await dispatch(deps, { events, dueBy }, signal);
       after = events.at(-1)?.seq ?? after;
       failures = 0;
     } catch (thrown) {
@@ -101,27 +107,59 @@ async function breathe(): Promise<void> {
   await nextTurn();
 }
 
-async function dispatch(
-  deps: DispatcherDeps,
-  events: readonly UndecidedEvent[],
-  signal: AbortSignal,
-): Promise<void> {
+/**
+ * Up to when rechecks are due now. What came in before a recheck was due goes first: the end of its alert may be among it.
+ * A full batch may not have been all, but what follows it came in later than its last event.
+ */
+function dueTime({ clock }: DispatcherDeps, events: readonly UndecidedEvent[]): number {
+  const last = events.length < BATCH ? undefined : events.at(-1);
+  return Math.min(clock.now(), last?.event.receivedAt ?? Number.POSITIVE_INFINITY);
+}
+
+/** What is to be decided together: events of the inbox, then the rechecks that are due by a time. */
+interface Batch {
+  readonly events: readonly UndecidedEvent[];
+  readonly dueBy: number;
+}
+
+async function dispatch(deps: DispatcherDeps, batch: Batch, signal: AbortSignal): Promise<void> {
+  const { rechecks } = deps.memory;
+  const looked = [...batch.events, ...rechecks.due(batch.dueBy, BATCH)];
   const fleet = await fleetFor(
-    events.map(({ event }) => event),
+    looked.map(({ event }) => event),
     deps,
   );
-  const ruleset = deps.ruleset.current();
+  const site: Site = { deps, fleet, ruleset: deps.ruleset.current() };
   const settlements: Settlement[] = [];
-  for (const [position, { seq, event }] of events.entries()) {
+  for (const [position, { seq, event }] of batch.events.entries()) {
     if (position % EVENTS_PER_TURN === EVENTS_PER_TURN - 1) await breathe();
-    const endTimer = deps.metrics.decisionDuration.startTimer();
-    const verdicts = await verdictsOn(event, { ruleset, fleet, deps });
-    endTimer();
-    settlements.push(settlementOf(seq, verdicts, deps));
+    for (const recheck of rechecks.endedBy(event)) {
+      settlements.push(await lookAgain(recheck, event.status, site));
+    }
+    settlements.push({ seq, ...consequencesOf(await verdictsOn(event, site), deps) });
+  }
+  for (const [position, recheck] of rechecks.due(batch.dueBy, BATCH).entries()) {
+    if (position % EVENTS_PER_TURN === EVENTS_PER_TURN - 1) await breathe();
+    settlements.push(await lookAgain(recheck, null, site));
   }
   await settle(deps, settlements, signal);
   for (const { decisions } of settlements) for (const decision of decisions) tell(deps, decision);
   if (settlements.some((settlement) => settlement.runs.length > 0)) deps.runsAdded();
+}
+
+/** What one batch is decided on. */
+interface Site {
+  readonly deps: DispatcherDeps;
+  readonly fleet: FleetView;
+  readonly ruleset: Ruleset;
+}
+
+/** The second look of a rule; it waits no more, whatever comes of it. */
+async function lookAgain(recheck: Recheck, ended: EventStatus | null, site: Site): Promise<Settlement> {
+  const { key, rule, event } = recheck;
+  site.deps.memory.rechecks.remove(key);
+  const verdicts = await verdictsOn(event, site, { rule, ended });
+  return { recheck: key, ...consequencesOf(verdicts, site.deps) };
 }
 
 /**
@@ -130,42 +168,35 @@ async function dispatch(
  */
 async function verdictsOn(
   event: Event,
-  about: { readonly ruleset: Ruleset; readonly fleet: FleetView; readonly deps: DispatcherDeps },
+  { ruleset, fleet, deps }: Site,
+  secondLook?: SecondLook,
 ): Promise<readonly Verdict[]> {
-  const { ruleset, fleet, deps } = about;
   const { memory, shadow, newId, ownInstance = null } = deps;
-  const now = deps.clock.now();
+  const occasion = { event, ruleset, now: deps.clock.now(), newId, ...(secondLook && { secondLook }) };
+  const endTimer = deps.metrics.decisionDuration.startTimer();
   try {
-    return await decide({ event, ruleset, fleet, memory, now, shadow, ownInstance, newId, breathe });
+    return await decide({ ...occasion, fleet, memory, shadow, ownInstance, breathe });
   } catch (thrown) {
-    const decision: Decision = {
-      id: newId('dec'),
-      key: tupleKey([event.id, '', '', '']),
-      at: now,
-      generation: ruleset.generation,
-      rule: null,
-      event: { id: event.id, type: event.type, source: event.source },
-      subject: { group: null, instance: null },
-      outcome: 'failed',
-      reason: 'rule_error',
-      detail: `the event could not be decided: ${asFailure(thrown).message}`,
-      because: [],
-      runId: null,
-      actions: [],
-    };
-    return [{ decision, cooldown: null }];
+    const detail = `the event could not be decided: ${asFailure(thrown).message}`;
+    return [verdict(occasion, null, { outcome: 'failed', reason: 'rule_error', detail }, NOTHING_KNOWN)];
+  } finally {
+    endTimer();
   }
 }
 
 /** What has been decided is remembered at once, so that the next event of the same batch sees it. */
-function settlementOf(seq: number, verdicts: readonly Verdict[], deps: DispatcherDeps): Settlement {
-  const now = deps.clock.now();
-  const decisions = verdicts.map((verdict) => verdict.decision);
-  const runs = decisions.flatMap((decision) => runOf(decision));
-  const cooldowns = verdicts.flatMap((verdict) => (verdict.cooldown === null ? [] : [verdict.cooldown]));
-  for (const run of runs) deps.memory.runStarted(run);
-  for (const cooldown of cooldowns) deps.memory.cooldownTaken(cooldown, now);
-  return { seq, decisions, runs, cooldowns };
+function consequencesOf(verdicts: readonly Verdict[], { memory, clock }: DispatcherDeps): Consequences {
+  const now = clock.now();
+  const decisions = verdicts.map((one) => one.decision);
+  const runs = verdicts.flatMap(runOf);
+  const cooldowns = verdicts.flatMap(({ cooldown }) => cooldown ?? []);
+  const rechecks = verdicts.flatMap(({ recheck }) => recheck ?? []);
+  for (const { rule, outcome, at } of decisions)
+    if (rule !== null && ACTING_OUTCOMES.includes(outcome)) memory.ruleBegan({ rule, at }, now);
+  for (const run of runs) memory.runStarted(run);
+  for (const cooldown of cooldowns) memory.cooldownTaken(cooldown, now);
+  for (const recheck of rechecks) memory.rechecks.add(recheck);
+  return { decisions, runs, cooldowns, rechecks };
 }
 
 /**
@@ -193,7 +224,7 @@ async function settle(
   }
 }
 
-function runOf(decision: Decision): Run[] {
+function runOf({ decision, cooldownOnSuccess }: Verdict): Run[] {
   const { runId, rule, subject } = decision;
   if (runId === null || rule === null || subject.group === null || subject.instance === null) return [];
   return [
@@ -210,6 +241,7 @@ function runOf(decision: Decision): Run[] {
       finishedAt: null,
       attempt: 0,
       error: null,
+      ...(cooldownOnSuccess === null ? {} : { cooldown: cooldownOnSuccess }),
       steps: [],
     },
   ];
@@ -228,6 +260,7 @@ function tell(deps: DispatcherDeps, decision: Decision): void {
     group: decision.subject.group?.name,
     instance: decision.subject.instance,
     detail: decision.detail,
+    evidence: decision.because,
     run: decision.runId,
     generation: decision.generation,
   };

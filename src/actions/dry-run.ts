@@ -70,9 +70,9 @@ async function planOf(task: SwapTask, deps: DryRunDeps): Promise<Omit<DryRun, 'd
   try {
     const planned = await readAndPlan(cloud, task, { ...world, clock });
     if (planned.kind === 'refused') return { plan: planned.shown, refusal: planned.refusal, requests: [] };
-    const run = { id: newId('run'), group: task.group };
+    const swap = { run: { id: newId('run'), group: task.group }, attempt: 1 };
     const first = nextAttempt(planned.plan, []);
-    const requests = first === null ? [] : [requestOf(run, planned.plan, [first])];
+    const requests = first === null ? [] : [requestOf(swap, planned.plan, [first])];
     return { plan: planned.plan.plan, refusal: null, requests };
   } catch (thrown) {
     const failure = asFailure(thrown);

@@ -55,6 +55,21 @@ export function createFleet(deps: FleetDeps): Fleet {
   };
 }
 
+/** The groups as they are now, with their prices: for whoever looks by himself and can wait. */
+export async function readFleet({ cloud, clock }: Omit<FleetDeps, 'log'>): Promise<FleetView> {
+  const readAt = clock.now();
+  const groups = await cloud.groups();
+  const reading = { readAt, groups, machines: await readMachines(cloud, groups) };
+  const lists = shelvesOf(reading).map(async ({ place, platform, zones }) => {
+    const priceOf = pricesIn(await cloud.marketData(place, zones, platform));
+    return [bookKey(place, platform), priceOf] as const;
+  });
+  const books = new Map(await Promise.all(lists));
+  return viewOf(reading, {
+    of: (place) => (machine) => books.get(bookKey(place, machine.platform))?.(machine) ?? null,
+  });
+}
+
 /** What was read together; kept, so that prices which come later can be put on it. */
 interface Reading {
   readonly readAt: number;
@@ -131,7 +146,7 @@ async function readMachines(
   return new Map(machines.flat().map((machine) => [machine.id, machine]));
 }
 
-function viewOf({ readAt, groups: read, machines }: Reading, prices: PriceBook): FleetView {
+function viewOf({ readAt, groups: read, machines }: Reading, prices: Pick<PriceBook, 'of'>): FleetView {
   const groups = new Map<string, GroupView>();
   const instances = new Map<string, { group: string; instance: InstanceView }>();
   const addresses = new Map<string, readonly string[]>();

@@ -18,8 +18,8 @@ import type { LiveMemory } from './live-memory.ts';
 import type { QueryStore } from './store.ts';
 import type { UnavailableMarkets } from './unavailable-markets.ts';
 
-/** Gauges are at most so old; also keeps the reading of the groups warm for the first event after a quiet time. */
-const ROUND_MS = 15_000;
+/** Gauges are at most so old. A whole fleet is read for them, of up to 60 requests where it has 50,000 instances. */
+const ROUND_MS = 60_000;
 /** Old records are deleted once an hour: retention is counted in days. */
 const PRUNE_MS = 3_600_000;
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
-import type { Run, RunError, StepRecord } from './run.ts';
+import { type Attempt, type Run, type StepRecord, stepsOf } from './run.ts';
 import type { Claim, RunStore } from './store.ts';
 
 /**
@@ -10,11 +10,9 @@ import type { Claim, RunStore } from './store.ts';
 export interface Journal {
   /** The run with every step as last written. */
   readonly run: Run;
-  /** The step of the action with that name; null when it was never begun. */
-  find(action: number, name: string): StepRecord | null;
-  /** Why the action failed, when it has; a recovered run then goes on undoing. */
-  errorOf(action: number): RunError | null;
-  begin(action: number, name: string): Promise<StepRecord>;
+  /** The step of the attempt with that name; null when it was never begun. */
+  find(attempt: Attempt, name: string): StepRecord | null;
+  begin(attempt: Attempt, name: string): Promise<StepRecord>;
   write(step: StepRecord): Promise<void>;
   /** Writes the run itself, in a new state; its steps stay. */
   writeRun(run: Run): Promise<void>;
@@ -34,10 +32,9 @@ export function openJournal(claim: Claim, store: Pick<RunStore, 'record'>, clock
     get run() {
       return run;
     },
-    find: (action, name) => run.steps.find((step) => step.action === action && step.name === name) ?? null,
-    errorOf: (action) => errorAmong(openedSteps(run, action)),
-    async begin(action, name) {
-      const step = opened(run, action, name, clock.now());
+    find: (attempt, name) => stepsOf(run, attempt).find((step) => step.name === name) ?? null,
+    async begin(attempt, name) {
+      const step = opened(run, attempt, name, clock.now());
       await write(step);
       return step;
     },
@@ -46,28 +43,13 @@ export function openJournal(claim: Claim, store: Pick<RunStore, 'record'>, clock
   };
 }
 
-/** The steps of an action that were begun, in the order in which they were. */
-export function openedSteps(run: Run, action: number): StepRecord[] {
-  return run.steps.filter((step) => step.action === action);
-}
-
-/**
- * Going forward the first failure counts. Once undoing has begun, the step that failed is the last one that was begun;
- * errors of steps before it are of their undoing.
- */
-function errorAmong(steps: readonly StepRecord[]): RunError | null {
-  const failed =
-    steps.find((step) => step.state === 'failed') ?? steps.findLast((step) => step.error !== null);
-  return failed?.error ?? null;
-}
-
-function opened(run: Run, action: number, name: string, now: number): StepRecord {
+function opened(run: Run, { action, attempt }: Attempt, name: string, now: number): StepRecord {
   return {
     seq: run.steps.length,
     action,
     name,
     state: 'running',
-    attempt: 1,
+    attempt,
     startedAt: now,
     finishedAt: null,
     detail: {},

@@ -2,27 +2,26 @@ import { groupKey } from '../base/group-name.ts';
 import { type Memory, type PastSwap, type Rest, SWAPS_REMEMBERED_MS } from '../engine/memory.ts';
 import { createInterruptions, INTERRUPTIONS_REMEMBERED_MS } from './interruptions.ts';
 import { restAfter, type Streak, streakAfter } from './rest.ts';
-import type { Run } from './run.ts';
-import type { Cooldown, DecisionStore, HistoryStore, Pause, RunStore, SwapRecord } from './store.ts';
+import { createRuleMemory, type RuleMemory } from './rule-memory.ts';
+import type { DecisionStore, HistoryStore, Pause, RunStore, SwapRecord } from './store.ts';
 import type { UnavailableMarkets } from './unavailable-markets.ts';
+import { createWaitingRechecks, type WaitingRechecks } from './waiting-rechecks.ts';
 
-/** Ended cooldowns are thrown out when so many entries have come together, so that the map stays bounded. */
-const COOLDOWNS_SWEEP = 4096;
+/** Starts read at a time: where a daemon watches much and is braked by nothing, there may be very many. */
+const STARTS_READ = 1000;
 
 /**
  * The engine's memory, kept in step with what has been recorded in the store. The store is the truth: `load` reads all
  * of it on start, and whoever records something tells it here once the record is durable, or before, if it repeats the
  * record until it is.
  */
-export interface LiveMemory extends Memory {
+export interface LiveMemory extends Memory, RuleMemory {
   load(now: number): Promise<void>;
   /** How many runs are not over. */
   liveRunCount(): number;
   /** The groups that rest at `now`. */
   rests(now: number): readonly GroupRest[];
-  cooldownTaken(cooldown: Cooldown, now: number): void;
-  runStarted(run: Run): void;
-  runEnded(run: Run): void;
+  readonly rechecks: WaitingRechecks;
   swapBegan(swap: SwapRecord, now: number): void;
   paused(pause: Pause): void;
   /** Ends the pause, and the rest of the group where one is named. */
@@ -34,21 +33,24 @@ export interface GroupRest extends Rest {
   readonly group: string;
 }
 
-export type MemoryStore = Pick<DecisionStore, 'cooldowns'> &
+export type MemoryStore = Pick<DecisionStore, 'cooldowns' | 'rechecks' | 'starts'> &
   Pick<HistoryStore, 'swapsSince' | 'pauses' | 'failedSwaps'> &
   Pick<RunStore, 'liveRuns'>;
 
 export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets): LiveMemory {
-  const cooldowns = new Map<string, Map<string, number>>();
   const live = new Map<string, string>();
   const pauses = new Map<string | null, string>();
   const streaks = new Map<string, Streak>();
   const interruptions = createInterruptions();
+  const rules = createRuleMemory();
+  const rechecks = createWaitingRechecks();
   let swaps: SwapRecord[] = [];
   let byGroup = new Map<string, PastSwap[]>();
 
   const memory: LiveMemory = {
-    cooldownUntil: (rule, key) => cooldowns.get(rule)?.get(key) ?? null,
+    ...rules,
+    recheckAt: (key) => rechecks.dueAt(key),
+    rechecks,
     liveRunCount: () => live.size,
     liveRun: (group, instance) => live.get(runKey(group, instance)) ?? null,
     swaps: (group) => byGroup.get(group) ?? [],
@@ -67,7 +69,7 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
     unavailableUntil: (market) => markets.until(market),
     shortage: (market) => markets.shortage(market),
     async load(now) {
-      for (const cooldown of await store.cooldowns(now)) memory.cooldownTaken(cooldown, now);
+      await loadRules(store, memory, now);
       for (const run of await store.liveRuns()) memory.runStarted(run);
       // Longer than policies count: interruptions of weeks ago still tell of a market.
       for (const swap of await store.swapsSince(now - INTERRUPTIONS_REMEMBERED_MS))
@@ -75,16 +77,12 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
       for (const pause of await store.pauses()) memory.paused(pause);
       for (const run of await store.failedSwaps()) memory.runEnded(run);
     },
-    cooldownTaken(cooldown, now) {
-      const keys = cooldowns.get(cooldown.rule) ?? new Map<string, number>();
-      cooldowns.set(
-        cooldown.rule,
-        keys.set(cooldown.key, Math.max(cooldown.until, keys.get(cooldown.key) ?? 0)),
-      );
-      if (keys.size % COOLDOWNS_SWEEP === 0) forgetEnded(keys, now);
+    runStarted(run) {
+      live.set(runKey(groupKey(run.group), run.instanceId), run.id);
+      rules.runStarted(run);
     },
-    runStarted: (run) => void live.set(runKey(groupKey(run.group), run.instanceId), run.id),
     runEnded(run) {
+      rules.runEnded(run);
       const group = groupKey(run.group);
       const key = runKey(group, run.instanceId);
       if (live.get(key) === run.id) live.delete(key);
@@ -107,10 +105,18 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
   return memory;
 }
 
-function runKey(group: string, instance: string): string {
-  return `${group}#${instance}`;
+async function loadRules(store: MemoryStore, memory: LiveMemory, now: number): Promise<void> {
+  for (const cooldown of await store.cooldowns(now)) memory.cooldownTaken(cooldown, now);
+  for (const recheck of await store.rechecks()) memory.rechecks.add(recheck);
+  for (let seq = 0; ; ) {
+    const starts = await store.starts(seq, STARTS_READ);
+    for (const start of starts) memory.ruleBegan(start, now);
+    const last = starts.at(-1);
+    if (last === undefined) return;
+    seq = last.seq;
+  }
 }
 
-function forgetEnded(keys: Map<string, number>, now: number): void {
-  for (const [key, until] of keys) if (until <= now) keys.delete(key);
+function runKey(group: string, instance: string): string {
+  return `${group}#${instance}`;
 }

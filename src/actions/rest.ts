@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Rest } from '../engine/memory.ts';
-import { REFUSAL_REASONS } from '../engine/reason.ts';
+import { endsOf } from './action-end.ts';
 import { backoffMs, SWAP_BACKOFF } from './retry.ts';
-import { isOver, type Run, type RunError } from './run.ts';
+import { isOver, type Run } from './run.ts';
 
 /** From so many failures in a row on a group rests for long (docs/swap.md, "After failures"). */
 const FAILURES_UNTIL_REST = 3;
@@ -35,29 +35,15 @@ export function restAfter({ failures, lastRun, lastAt }: Streak): Rest {
 }
 
 /**
- * What the end of a run says of swaps of its group. Null when nothing: a run that was called off, one whose swap was
- * refused before it touched anything, or one that failed in another action of its chain.
+ * What the end of a run says of swaps of its group, by what became of its swap, whatever became of the rest of its chain. Null
+ * when nothing: a run whose swap was called off, refused before it touched anything, or never begun.
  */
 export function swapResult(run: Run): 'succeeded' | 'failed' | null {
-  if (!isOver(run.state) || run.state === 'cancelled') return null;
-  if (run.state === 'succeeded') return run.actions.some(isSwap) ? 'succeeded' : null;
-  return failedInSwap(run) ? 'failed' : null;
-}
-
-/** The action that failed is the one whose steps were begun last. */
-function failedInSwap({ actions, steps, error }: Run): boolean {
-  const index = steps.at(-1)?.action ?? 0;
-  const begun = steps.filter((step) => step.action === index).length;
-  const refused = begun <= 1 && isRefusal(error);
-  return actions.slice(index, index + 1).some(isSwap) && !refused;
-}
-
-function isSwap({ kind }: Run['actions'][number]): boolean {
-  return kind === 'swap';
-}
-
-function isRefusal(error: RunError | null): boolean {
-  return error !== null && Object.hasOwn(REFUSAL_REASONS, error.reason);
+  if (!isOver(run.state)) return null;
+  const end = endsOf(run).find(({ kind }) => kind === 'swap');
+  if (end === undefined || end.outcome === 'cancelled') return null;
+  if (end.outcome === 'succeeded') return 'succeeded';
+  return end.refused ? null : 'failed';
 }
 
 /** A number in [0, 1) that is always the same for the same text, and spread evenly over all texts. */

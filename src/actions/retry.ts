@@ -1,4 +1,5 @@
 import type { Random } from '../base/random.ts';
+import { RETRY_AFTER_MS } from '../engine/rule.ts';
 
 /** How long to wait between attempts: `baseMs`, doubling, never more than `capMs`. */
 export interface Backoff {
@@ -17,6 +18,12 @@ const POLL_BACKOFF: Backoff = { baseMs: 2000, capMs: 8000 };
 
 /** Whole runs that were put off, when cloud or store are away. */
 export const RUN_BACKOFF: Backoff = { baseMs: 5000, capMs: 600_000 };
+
+/**
+ * A whole action that failed and is tried again in the same run. Never less than READ_LAG_MS (asg/membership.ts), so that every
+ * reading shows what was undone; never more than half of a spot instance's notice, since an urgent swap of the group waits.
+ */
+export const ACTION_BACKOFF: Backoff = { baseMs: 2 * RETRY_AFTER_MS, capMs: 2 * RETRY_AFTER_MS };
 
 /** Voluntary swaps of a group after a failed one, before it rests (docs/swap.md, "After failures"). */
 export const SWAP_BACKOFF: Backoff = { baseMs: 60_000, capMs: 600_000 };

@@ -11,7 +11,7 @@ import type { ActionSpec } from '../engine/rule.ts';
  * - `recovering`: its worker was lost; the next one looks at the cloud before it acts
  * - `succeeded`, `failed`, `rolled_back`, `cancelled`: over for good. `failed` changed nothing that needs giving back
  *   or could not be undone; `rolled_back` means that everything it did was undone, and `cancelled` the same where a
- *   person called it off.
+ *   person called it off. Of a chain this is told of the first action that failed.
  */
 export const RUN_STATES = [
   'pending',
@@ -79,6 +79,8 @@ export interface Run {
   /** How often a worker has taken it up. */
   readonly attempt: number;
   readonly error: RunError | null;
+  /** The cooldown that its rule takes when the run succeeds; absent where it takes none by that. */
+  readonly cooldown?: { readonly key: string; readonly forMs: number };
   /** In the order in which they were begun. */
   readonly steps: readonly StepRecord[];
 }
@@ -102,12 +104,36 @@ export interface StepRecord {
   readonly action: number;
   readonly name: string;
   readonly state: StepState;
+  /** Which attempt of that action, from 1. */
   readonly attempt: number;
   readonly startedAt: number;
   readonly finishedAt: number | null;
   /** What the step found out or did; plain JSON, read by later steps and by recovery. */
   readonly detail: Readonly<Record<string, unknown>>;
   readonly error: RunError | null;
+}
+
+/** One attempt of one action of a chain: most actions have only their first. */
+export interface Attempt {
+  /** Which action of the chain, from 0. */
+  readonly action: number;
+  /** From 1. */
+  readonly attempt: number;
+}
+
+/** The number of the newest attempt of the action that was begun; 0 when none was. */
+export function newestAttempt({ steps }: Pick<Run, 'steps'>, action: number): number {
+  return Math.max(0, ...steps.filter((step) => step.action === action).map(({ attempt }) => attempt));
+}
+
+/** The steps of the attempt that were begun, in the order in which they were. */
+export function stepsOf({ steps }: Pick<Run, 'steps'>, { action, attempt }: Attempt): StepRecord[] {
+  return steps.filter((step) => step.action === action && step.attempt === attempt);
+}
+
+/** The steps of the newest attempt of the action: what it did before was undone. */
+export function newestSteps(run: Pick<Run, 'steps'>, action: number): StepRecord[] {
+  return stepsOf(run, { action, attempt: newestAttempt(run, action) });
 }
 
 /** The run after `input`, or null when that input is not legal in the run's state. */
@@ -131,4 +157,13 @@ export function transition(run: Run, input: RunInput): Run | null {
     default:
       return assertNever('run input', input);
   }
+}
+
+/** The rule's cooldown that the run takes by its success; null when it takes none, or has not succeeded. */
+export function cooldownOfSuccess(
+  run: Run,
+): { readonly rule: string; readonly key: string; readonly until: number } | null {
+  const { rule, state, cooldown, finishedAt } = run;
+  if (state !== 'succeeded' || cooldown === undefined || finishedAt === null) return null;
+  return { rule, key: cooldown.key, until: finishedAt + cooldown.forMs };
 }

@@ -1,12 +1,15 @@
 import { type Clock, sleep } from '../base/clock.ts';
+import { formatDuration } from '../base/duration.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Random } from '../base/random.ts';
 import type { Cloud } from '../cloud/cloud.ts';
+import type { ActionSpec } from '../engine/rule.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Action, ActionWorld, Step, StepContext, StepOutcome, UndoOutcome } from './action.ts';
-import { type Journal, openedSteps } from './journal.ts';
+import { errorAmong } from './action-end.ts';
+import type { Journal } from './journal.ts';
 import { backoffMs, STEP_BACKOFF, untilNextLook } from './retry.ts';
-import type { RunError, RunInput, StepRecord } from './run.ts';
+import { type Attempt, type RunError, type StepRecord, stepsOf } from './run.ts';
 
 /** Longest time for a step that does not say, retries included. */
 const STEP_DEADLINE_MS = 300_000;
@@ -27,48 +30,38 @@ export interface SagaDeps {
   stepEnded(action: string, step: StepRecord): void;
 }
 
-/** How the performing of a run ended; `stopped` means that another process has to go on with it. */
-export type SagaEnd = RunInput | { readonly kind: 'stopped' };
-
 /** Thrown inside the saga when `signal` aborts. */
-const STOPPED = new Failure('cancelled', 'retry', 'the worker was stopped');
+export const STOPPED = new Failure('cancelled', 'retry', 'the worker was stopped');
 
-/**
- * Performs the actions of a run one after the other, from wherever its journal says that it stands: first use and
- * recovery are the same code. A failing action is undone, newest step first, unless it is past its point of no return;
- * then only the steps that always run still do.
- */
-export async function performActions(
-  journal: Journal,
-  actions: readonly Action[],
-  deps: SagaDeps,
-): Promise<SagaEnd> {
-  try {
-    for (const [index, action] of actions.entries()) {
-      const end = await performAction({ journal, action, index, deps });
-      if (end !== null) return end;
-    }
-    return { kind: 'succeeded', at: deps.clock.now() };
-  } catch (thrown) {
-    if (thrown === STOPPED) return { kind: 'stopped' };
-    throw thrown;
-  }
-}
-
-interface Part {
+/** One attempt of one action, and what it takes to perform it. */
+export interface Part {
   readonly journal: Journal;
   readonly action: Action;
-  readonly index: number;
+  readonly at: Attempt;
+  /** When the action has taken as long as it may; ms since the epoch. */
+  readonly timeoutAt: number;
   readonly deps: SagaDeps;
 }
 
-/** Null when the action succeeded. */
-async function performAction(part: Part): Promise<RunInput | null> {
-  let error = part.journal.errorOf(part.index);
+/** What an attempt has left as it ended. */
+export interface Remains {
+  /** Nothing that would have to be given back, or ended: others may act on the instance. */
+  readonly clean: boolean;
+  /** It is past its point of no return. */
+  readonly final: boolean;
+}
+
+/**
+ * Performs one attempt of an action, from wherever its journal says that it stands: first use and recovery are the same code.
+ * A failing attempt is undone, newest step first, unless it is past its point of no return; then only the steps that always
+ * run still do. How it ended is in the journal. Throws STOPPED when the signal aborts, and `lease_lost`.
+ */
+export async function performAttempt(part: Part): Promise<Remains> {
+  let error = errorAmong(begunSteps(part));
   const plansAgain = isUntouched(part);
   for (let position = 0; ; position++) {
     // Asked for anew each time: what the first step writes down may choose the order of the others.
-    const step = stepsOf(part)[position];
+    const step = stepsInOrder(part)[position];
     if (step === undefined) break;
     if (!isDue(part, step, error) && !(plansAgain && position === 0)) continue;
     const failed = await performStep(part, step);
@@ -76,7 +69,8 @@ async function performAction(part: Part): Promise<RunInput | null> {
     // The first step only looks and plans: when it fails or says no, there is nothing to undo.
     if (failed !== null && position === 0) break;
   }
-  return error === null ? null : giveUp(part, error);
+  if (error !== null) await giveUp(part);
+  return remainsOf(part);
 }
 
 /**
@@ -85,61 +79,92 @@ async function performAction(part: Part): Promise<RunInput | null> {
  * plan but only the deed.
  */
 function isUntouched(part: Part): boolean {
-  if (stepsOf(part).length === 1) return false;
-  const [first, ...others] = openedSteps(part.journal.run, part.index);
+  if (stepsInOrder(part).length === 1) return false;
+  const [first, ...others] = begunSteps(part);
   const untouched = others.every(
     ({ state, detail }) => state === 'running' && Object.keys(detail).length === 0,
   );
   return first?.state === 'done' && untouched;
 }
 
-/** The steps of the action in the order that this run takes. */
-function stepsOf({ journal, action, index }: Part): readonly Step[] {
-  return action.orderOf(openedSteps(journal.run, index)[0]?.detail ?? {});
+function begunSteps({ journal, at }: Part): StepRecord[] {
+  return stepsOf(journal.run, at);
+}
+
+/** The steps of the action in the order that this attempt takes. */
+function stepsInOrder(part: Part): readonly Step[] {
+  return part.action.orderOf(begunSteps(part)[0]?.detail ?? {});
 }
 
 /** Whether the step is still to be performed: after a failure only those that always run, and only going forward. */
 function isDue(part: Part, step: Step, error: RunError | null): boolean {
-  const record = part.journal.find(part.index, step.name);
+  const record = part.journal.find(part.at, step.name);
   if (record !== null && record.state !== 'running') return false;
   return error === null || (step.always === true && isPastNoReturn(part));
 }
 
-async function giveUp(part: Part, error: RunError): Promise<RunInput> {
-  const [, ...deeds] = openedSteps(part.journal.run, part.index);
+async function giveUp(part: Part): Promise<void> {
+  const [, ...deeds] = begunSteps(part);
   const undoes = deeds.some(({ name }) => stepNamed(part, name)?.undo !== undefined);
-  const clean = !isPastNoReturn(part) && (!undoes || (await undoAction(part)));
-  const at = part.deps.clock.now();
-  if (clean && error.reason === 'cancelled') return { kind: 'cancelled', at, error };
-  return { kind: clean && undoes ? 'rolled_back' : 'failed', at, error };
+  if (undoes && !isPastNoReturn(part)) await undoAttempt(part);
+}
+
+/** What could not be undone is left behind, and so is what a step that always runs could not clean up. */
+function remainsOf(part: Part): Remains {
+  const final = isPastNoReturn(part);
+  const left = begunSteps(part).some(
+    ({ state, name }) =>
+      state === 'undo_failed' || (final && state === 'failed' && stepNamed(part, name)?.always === true),
+  );
+  return { clean: !left, final };
 }
 
 function stepNamed(part: Part, name: string): Step | undefined {
-  return stepsOf(part).find((step) => step.name === name);
+  return stepsInOrder(part).find((step) => step.name === name);
 }
 
 function isPastNoReturn(part: Part): boolean {
-  return stepsOf(part).some(
-    (step) => step.pointOfNoReturn === true && part.journal.find(part.index, step.name)?.state === 'done',
+  return stepsInOrder(part).some(
+    (step) => step.pointOfNoReturn === true && part.journal.find(part.at, step.name)?.state === 'done',
   );
 }
 
 /** Null when the step was done or was not needed; else why it failed, which has been written down. */
 async function performStep(part: Part, step: Step): Promise<RunError | null> {
   const { journal, deps } = part;
-  let record = journal.find(part.index, step.name) ?? (await journal.begin(part.index, step.name));
+  let record = journal.find(part.at, step.name) ?? (await journal.begin(part.at, step.name));
+  // What would come too late is not begun, nor gone on with by a process that comes too late itself.
+  if (deps.clock.now() >= timeoutOf(part, step)) return settleTimedOut(part, record, null);
   const context = contextOf(part, step);
-  // What cleans up has its patience anew in every process, as an undo has: giving up would leave something behind.
-  const since = step.always === true ? deps.clock.now() : record.startedAt;
-  const deadline = since + (step.deadlineMs?.(context) ?? STEP_DEADLINE_MS);
+  const deadline = deadlineOf(step, context, record);
   const attempts = { failed: 0, waited: 0 };
   for (;;) {
     const outcome = await attempt(() => step.perform(looking(context, deps, attempts)), deps.signal);
-    record = journal.find(part.index, step.name) ?? record;
+    record = journal.find(part.at, step.name) ?? record;
     if (!isAgain(outcome)) return settle(part, record, outcome);
+    const timeout = timeoutOf(part, step);
+    if (deps.clock.now() >= timeout) return settleTimedOut(part, record, outcome);
     if (deps.clock.now() >= deadline) return settleLate(part, record, { step, outcome });
-    await pause(deps, outcome, attempts);
+    await pause(deps, outcome, attempts, timeout);
   }
+}
+
+/** What cleans up has its patience anew in every process, as an undo has: giving up would leave something behind. */
+function deadlineOf(step: Step, context: StepContext, { startedAt }: StepRecord): number {
+  const since = step.always === true ? context.clock.now() : startedAt;
+  return since + (step.deadlineMs?.(context) ?? STEP_DEADLINE_MS);
+}
+
+/**
+ * When the action's timeout ends the step; never past the point of no return, nor where the step that leads there may have
+ * sent its request: only patience tells what came of it.
+ */
+function timeoutOf(part: Part, step: Step): number {
+  const sent =
+    step.pointOfNoReturn === true &&
+    Object.keys(part.journal.find(part.at, step.name)?.detail ?? {}).length > 0;
+  const bound = step.always !== true && !sent && !isPastNoReturn(part);
+  return bound ? part.timeoutAt : Number.POSITIVE_INFINITY;
 }
 
 type Again =
@@ -213,55 +238,65 @@ async function settleLate(
   return settle(part, record, { kind: 'failed', failure });
 }
 
+/** The action has taken as long as it may, however long the step itself would wait. */
+function settleTimedOut(part: Part, record: StepRecord, last: Again | null): Promise<RunError | null> {
+  part.deps.log.warn({ run: part.journal.run.id, step: record.name }, 'an action passed its timeout');
+  const took = formatDuration(specOf(part).timeoutMs ?? 0);
+  const message = `${record.name}: the action has taken its ${took}${waitedFor(last)}`;
+  const failure = new Failure('timeout', 'reject', message);
+  return settle(part, record, { kind: 'failed', failure });
+}
+
+function waitedFor(last: Again | null): string {
+  if (last === null) return '';
+  return last.kind === 'wait'
+    ? `, waiting for ${last.for}`
+    : `; the last failure: ${last.failure.code}: ${last.failure.message}`;
+}
+
 async function end(part: Part, record: StepRecord): Promise<void> {
   await part.journal.write(record);
   part.deps.stepEnded(part.action.kind, record);
 }
 
-/** Waits before the next look or attempt. Throws STOPPED when the signal aborts meanwhile. */
+/** Waits before the next look or attempt, `until` at most. Throws STOPPED when the signal aborts meanwhile. */
 async function pause(
   deps: SagaDeps,
   outcome: Again,
   attempts: { failed: number; waited: number },
+  until = Number.POSITIVE_INFINITY,
 ): Promise<void> {
   const waiting = outcome.kind === 'wait';
   const ms = waiting
     ? untilNextLook(deps.clock.now(), ++attempts.waited)
     : backoffMs(STEP_BACKOFF, ++attempts.failed, deps.random);
-  const slept = await sleep(deps.clock, ms, deps.signal);
+  const slept = await sleep(deps.clock, Math.min(ms, until - deps.clock.now()), deps.signal);
   if (!slept) throw STOPPED;
 }
 
-/** Undoes what was begun, newest first. False when something could not be undone. */
-async function undoAction(part: Part): Promise<boolean> {
-  let clean = true;
-  for (const record of openedSteps(part.journal.run, part.index).reverse()) {
+/** Undoes what was begun, newest first, whatever becomes of each. */
+async function undoAttempt(part: Part): Promise<void> {
+  for (const record of begunSteps(part).reverse()) {
     const step = stepNamed(part, record.name);
     if (step?.undo === undefined || record.state === 'undone' || record.state === 'skipped') continue;
-    clean = (await undoStep(part, step, record)) && clean;
+    await undoStep(part, step, record);
   }
-  return clean;
 }
 
-async function undoStep(part: Part, step: Step, begun: StepRecord): Promise<boolean> {
+async function undoStep(part: Part, step: Step, begun: StepRecord): Promise<void> {
   const { journal, deps } = part;
   const undo = step.undo?.bind(step);
-  if (undo === undefined) return true;
+  if (undo === undefined) return;
   await journal.write({ ...begun, state: 'undoing' });
   const context = contextOf(part, step);
   const deadline = deps.clock.now() + UNDO_DEADLINE_MS;
   const attempts = { failed: 0, waited: 0 };
   for (;;) {
     const outcome = await attempt(() => undo(looking(context, deps, attempts)), deps.signal);
-    const record = journal.find(part.index, step.name) ?? begun;
-    if (outcome.kind === 'undone' || outcome.kind === 'done') {
-      await end(part, { ...record, state: 'undone', finishedAt: deps.clock.now() });
-      return true;
-    }
-    if (outcome.kind === 'failed' || deps.clock.now() >= deadline) {
-      await undoFailed(part, record, outcome);
-      return false;
-    }
+    const record = journal.find(part.at, step.name) ?? begun;
+    if (outcome.kind === 'undone' || outcome.kind === 'done')
+      return end(part, { ...record, state: 'undone', finishedAt: deps.clock.now() });
+    if (outcome.kind === 'failed' || deps.clock.now() >= deadline) return undoFailed(part, record, outcome);
     await pause(deps, outcome, attempts);
   }
 }
@@ -293,13 +328,13 @@ function looking(context: StepContext, deps: SagaDeps, { waited }: { readonly wa
 }
 
 function contextOf(part: Part, step: Step): StepContext {
-  const { journal, index, deps } = part;
-  const spec = journal.run.actions[index];
-  if (spec === undefined) throw new Failure('internal', 'reject', `run has no action ${index}`);
-  const soFar = (name: string): object => journal.find(index, name)?.detail ?? {};
+  const { journal, at, deps } = part;
+  const soFar = (name: string): object => journal.find(at, name)?.detail ?? {};
   return {
     run: journal.run,
-    action: spec,
+    action: specOf(part),
+    attempt: at.attempt,
+    steps: begunSteps(part),
     cloud: deps.cloud,
     clock: deps.clock,
     random: deps.random,
@@ -307,14 +342,20 @@ function contextOf(part: Part, step: Step): StepContext {
     world: deps.world,
     soFar,
     detail: (name) => {
-      if (journal.find(index, name)?.state !== 'done') {
+      if (journal.find(at, name)?.state !== 'done') {
         throw new Failure('internal', 'reject', `step ${name} is not done`);
       }
       return soFar(name);
     },
     checkpoint: async (detail) => {
-      const record = journal.find(index, step.name);
+      const record = journal.find(at, step.name);
       if (record !== null) await journal.write({ ...record, detail: { ...detail } });
     },
   };
+}
+
+function specOf({ journal, at }: Part): ActionSpec {
+  const spec = journal.run.actions[at.action];
+  if (spec === undefined) throw new Failure('internal', 'reject', `run has no action ${at.action}`);
+  return spec;
 }

@@ -1,6 +1,7 @@
 import type { GroupName } from '../base/group-name.ts';
 import type { Decision, Outcome } from '../engine/decision.ts';
 import type { Event } from '../engine/event.ts';
+import type { Recheck } from '../engine/recheck.ts';
 import type { Run, RunState, StepRecord } from './run.ts';
 
 /**
@@ -14,12 +15,17 @@ export interface DecisionStore {
   /** Admitted events without a decision, oldest first, `after` the sequence number given (0 for all). */
   undecided(after: number, limit: number): Promise<readonly UndecidedEvent[]>;
   /**
-   * In one transaction: records the decisions and their runs, takes the cooldowns, marks the events as decided. A
-   * decision whose key is recorded already is left as it is, together with its run, so that repeating is harmless.
+   * In one transaction: records the decisions and their runs, takes the cooldowns, puts off rechecks, and marks the events
+   * as decided, or ends the wait of the recheck. A decision whose key is recorded already is left as it is, together with
+   * its run, and nothing follows from an event or a recheck that was settled before, so that repeating is harmless.
    */
   settle(settlements: readonly Settlement[]): Promise<void>;
   /** Cooldowns that end after `now`. */
   cooldowns(now: number): Promise<readonly Cooldown[]>;
+  /** Rechecks that wait, the first due first. */
+  rechecks(): Promise<readonly Recheck[]>;
+  /** When rules decided to act, or would have, in the order of recording, `after` the sequence number given (0 for all). */
+  starts(after: number, limit: number): Promise<readonly RecordedStart[]>;
 }
 
 export interface UndecidedEvent {
@@ -28,12 +34,26 @@ export interface UndecidedEvent {
   readonly event: Event;
 }
 
-/** Everything that follows from one event. */
-export interface Settlement {
-  readonly seq: number;
+/** Everything that follows from an event of the inbox, by its number, or from a recheck, by its key. */
+export type Settlement = Consequences & ({ readonly seq: number } | { readonly recheck: string });
+
+export interface Consequences {
   readonly decisions: readonly Decision[];
   readonly runs: readonly Run[];
   readonly cooldowns: readonly Cooldown[];
+  /** Second looks that are put off; none when left out. One that waits under the same key gives way. */
+  readonly rechecks?: readonly Recheck[];
+}
+
+/** A rule has begun a run, or would have, had it not only watched. */
+export interface RuleStart {
+  readonly rule: string;
+  readonly at: number;
+}
+
+export interface RecordedStart extends RuleStart {
+  /** Grows. */
+  readonly seq: number;
 }
 
 /** Until when a rule is suppressed for a key. */
@@ -54,7 +74,7 @@ export interface RunStore {
   renew(claim: Claim, now: number, leaseMs: number): Promise<boolean>;
   /**
    * Writes the run, and one step of it where given. When the run is over or postponed (state recovering) the group's
-   * lock is released in the same transaction. False, with nothing written, when the claim's fence is stale.
+   * lock is released in the same transaction, and a run that has succeeded takes its cooldown in it. False, with nothing written, when the claim's fence is stale.
    */
   record(claim: Claim, run: Run, step: StepRecord | null): Promise<boolean>;
   /** Runs whose lease ended without a result become recovering, and their groups free. Tells how many. */
@@ -62,8 +82,8 @@ export interface RunStore {
   /** Cancels a run that has not begun. False when it has, is over, or does not exist. */
   cancelPending(runId: string, now: number, by: string): Promise<boolean>;
   /**
-   * Writes down that a run which is not over is to be called off, unless it has begun a step of one of these names: in one
-   * transaction, so that a request that is recorded came before such a step.
+   * Writes down that a run which is not over is to be called off, unless it has begun a step of one of these names, in an
+   * attempt that has not failed since: in one transaction, so that a request that is recorded came before such a step.
    */
   requestCancel(request: CancelRequest): Promise<CancelRecorded>;
   /** Who asked for the run to be called off; null when nobody did. */
@@ -156,7 +176,8 @@ export interface QueryStore {
   inboxState(): Promise<{ readonly depth: number; readonly oldestReceivedAt: number | null }>;
   /**
    * Deletes what ended before `before`: decided events, decisions, finished runs, ended or silent incidents, cooldowns, and
-   * swaps, but none of the last 31 days, which policies may still count. Tells how many rows.
+   * swaps, but none of the last 31 days, which policies may still count, and starts of rules, but none of the last day.
+   * Tells how many rows.
    */
   prune(before: number): Promise<number>;
 }

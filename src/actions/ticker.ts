@@ -10,20 +10,21 @@ import { scheduleEvent } from '../engine/schedule.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Fleet } from './fleet.ts';
 import { backoffMs, STEP_BACKOFF } from './retry.ts';
+import { createTimetable, type Timetable } from './timetable.ts';
 
 /** The groups are read afresh for time-driven rules when the last reading is older: they act on what they see. */
 const FLEET_MAX_AGE_MS = 10_000;
 /** Rules may change while the ticker sleeps, so it looks at least so often. */
 const LONGEST_NAP_MS = 1_000;
 
-/** Turns rules with an `every` trigger into events: one for each managed group and period, through the inbox like any other. */
+/** Turns rules that are for times into events: one for each managed group and time, through the inbox like any other. */
 export interface Ticker {
   start(): void;
   stop(): Promise<void>;
 }
 
 export interface TickerDeps {
-  /** The inbox: a period that has had its event, before a restart too, is recognised there as a duplicate. */
+  /** The inbox: a time that has had its event, before a restart too, is recognised there as a duplicate. */
   append(events: readonly Event[]): Promise<unknown>;
   readonly fleet: Fleet;
   readonly ruleset: { current(): Ruleset };
@@ -48,12 +49,11 @@ export function createTicker(deps: TickerDeps): Ticker {
 }
 
 async function tickForEver(deps: TickerDeps, signal: AbortSignal): Promise<void> {
-  /** Last period done, by rule. */
-  const done = new Map<string, number>();
+  const timetable = createTimetable();
   let failures = 0;
   while (!signal.aborted) {
     try {
-      await tick(deps, done);
+      await tick(deps, timetable);
       failures = 0;
     } catch (thrown) {
       failures++;
@@ -65,29 +65,25 @@ async function tickForEver(deps: TickerDeps, signal: AbortSignal): Promise<void>
   }
 }
 
-/** Sends the events of the rules whose period has begun. A period that could not be sent stays due. */
-async function tick(deps: TickerDeps, done: Map<string, number>): Promise<void> {
+/**
+ * Sends the events of the rules whose time has come, all on one reading of the groups, and reads nothing when there are none. Each
+ * rule for itself, so that one that the inbox has no room for does not keep the others out; what could not be sent stays due.
+ */
+async function tick(deps: TickerDeps, timetable: Timetable): Promise<void> {
   const ruleset = deps.ruleset.current();
   const now = deps.clock.now();
-  const rules = timed(ruleset);
-  for (const known of done.keys()) if (!rules.some(({ rule }) => rule === known)) done.delete(known);
-  const due = rules.filter(({ rule, everyMs }) => done.get(rule) !== Math.floor(now / everyMs));
+  const due = timetable.due(ruleset, now);
   if (due.length === 0) return;
   const groups = managedGroups(ruleset, await deps.fleet.atMost(FLEET_MAX_AGE_MS));
   const { newId } = deps;
-  const events = due.flatMap(({ rule, everyMs }) =>
-    groups.map((group) => scheduleEvent({ rule, everyMs, group: group.group, now, newId })),
-  );
-  if (events.length > 0) await deps.append(events);
-  for (const { rule, everyMs } of due) done.set(rule, Math.floor(now / everyMs));
-}
-
-/** Enabled rules with their shortest period. */
-function timed(ruleset: Ruleset): { readonly rule: string; readonly everyMs: number }[] {
-  return ruleset.rules.flatMap(({ spec }) => {
-    const periods = spec.on.flatMap((trigger) => (trigger.kind === 'every' ? [trigger.everyMs] : []));
-    return spec.enabled && periods.length > 0 ? [{ rule: spec.name, everyMs: Math.min(...periods) }] : [];
+  const sent = due.map(async (one) => {
+    const events = groups.map(({ group }) => scheduleEvent({ ...one, group, now, newId }));
+    if (events.length > 0) await deps.append(events);
+    timetable.sent(one);
   });
+  for (const result of await Promise.allSettled(sent)) {
+    if (result.status === 'rejected') throw asFailure(result.reason);
+  }
 }
 
 function managedGroups(ruleset: Ruleset, fleet: FleetView): GroupView[] {

@@ -7,15 +7,16 @@ import type { ActionKind } from '../engine/rule.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Action, ActionWorld } from './action.ts';
+import { endsOf } from './action-end.ts';
 import { groupOrNull } from './asg/membership.ts';
 import { cancellable } from './cancel.ts';
+import { type ChainEnd, performActions } from './chain.ts';
 import { fencedCloud } from './fenced-cloud.ts';
 import { type Journal, openJournal } from './journal.ts';
 import type { LiveMemory } from './live-memory.ts';
 import { swapResult } from './rest.ts';
 import { backoffMs, RUN_BACKOFF } from './retry.ts';
 import { isOver, type Run, type RunInput, type StepRecord, transition } from './run.ts';
-import { performActions, type SagaEnd } from './saga.ts';
 import { type SharedReads, sharedReads } from './shared-reads.ts';
 import type { Claim, RunStore } from './store.ts';
 import { createWaker } from './waker.ts';
@@ -126,7 +127,7 @@ async function perform(deps: Sharing, claim: Claim, lease: Lease): Promise<void>
   }
 }
 
-async function carryOut(deps: Sharing, journal: Journal, lease: Lease): Promise<SagaEnd> {
+async function carryOut(deps: Sharing, journal: Journal, lease: Lease): Promise<ChainEnd> {
   const cloud = fencedCloud(deps.cloud, lease.holds);
   try {
     if (journal.run.state === 'recovering') await lookFirst(deps, journal);
@@ -157,7 +158,7 @@ async function lookFirst(deps: Sharing, journal: Journal): Promise<void> {
   await journal.writeRun(moved(journal.run, { kind: 'looked' }));
 }
 
-async function conclude(deps: WorkerDeps, journal: Journal, end: SagaEnd): Promise<void> {
+async function conclude(deps: WorkerDeps, journal: Journal, end: ChainEnd): Promise<void> {
   const input: RunInput = end.kind === 'stopped' ? { kind: 'postponed', dueAt: deps.clock.now() } : end;
   await journal.writeRun(moved(journal.run, input));
   deps.progressed?.(journal.run, null);
@@ -174,7 +175,7 @@ async function conclude(deps: WorkerDeps, journal: Journal, end: SagaEnd): Promi
     return;
   }
   deps.log.info({ ...fields, error: run.error }, 'a run ended');
-  for (const action of run.actions) deps.metrics.runs.inc({ action: action.kind, outcome: run.state });
+  for (const { kind, outcome } of endsOf(run)) deps.metrics.runs.inc({ action: kind, outcome });
 }
 
 /** Whoever operates the group must learn that nothing more will be tried for a while. */

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely';
-import { isOver } from '../actions/run.ts';
+import { isOver, newestAttempt, type Run } from '../actions/run.ts';
 import type { CancelRecorded, CancelRequest, RunStore } from '../actions/store.ts';
 import type { Database } from './database.ts';
 import { createRunRows, type RunRow } from './run-rows.ts';
@@ -28,9 +28,9 @@ export function createCancelRequests(
   );
   const standing = (row: RunRow | undefined, unlessBegun: readonly string[]): CancelRecorded => {
     if (row === undefined) return 'unknown';
-    const { state, steps } = rows.runOf(row);
-    if (isOver(state)) return 'over';
-    return steps.some(({ name }) => unlessBegun.includes(name)) ? 'too_late' : 'recorded';
+    const run = rows.runOf(row);
+    if (isOver(run.state)) return 'over';
+    return hasBegun(run, unlessBegun) ? 'too_late' : 'recorded';
   };
   return {
     async requestCancel({ runId, now, by, unlessBegun }: CancelRequest) {
@@ -44,4 +44,14 @@ export function createCancelRequests(
       return database.read(() => byRun.get({ id: runId })?.by ?? null);
     },
   };
+}
+
+/** Whether a step of one of these names stands: one that failed, or was undone, is none that a request would come too late for. */
+function hasBegun(run: Run, names: readonly string[]): boolean {
+  return run.steps.some(
+    ({ action, attempt, name, state }) =>
+      names.includes(name) &&
+      (state === 'running' || state === 'done') &&
+      attempt === newestAttempt(run, action),
+  );
 }

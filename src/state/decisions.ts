@@ -1,31 +1,43 @@
 import type { Selectable } from 'kysely';
 import type { Run } from '../actions/run.ts';
-import type { Cooldown, DecisionStore, Settlement } from '../actions/store.ts';
+import type { DecisionStore, Settlement } from '../actions/store.ts';
 import { groupKey } from '../base/group-name.ts';
-import type { Decision } from '../engine/decision.ts';
+import { ACTING_OUTCOMES, type Decision } from '../engine/decision.ts';
 import type { Event } from '../engine/event.ts';
+import { type Cooldowns, createCooldowns } from './cooldowns.ts';
 import type { Database } from './database.ts';
 import type { Backlog } from './inbox.ts';
+import { createRechecks, type Rechecks } from './rechecks.ts';
 import { NEW_RUN_COLUMNS, type NewRunRow, newRunRow } from './run-rows.ts';
+import { createStarts, type Starts } from './starts.ts';
 import { pick, prepare, query, type Slots, type Statement } from './statement.ts';
 import type { DecisionTable } from './tables.ts';
 
 /** The dispatcher's side of the store. */
 export function createDecisions(database: Database, backlog: Backlog): DecisionStore {
-  const s = statements(database);
+  const s: Parts = {
+    ...statements(database),
+    cooldowns: createCooldowns(database),
+    rechecks: createRechecks(database),
+    starts: createStarts(database),
+  };
   return {
     async undecided(after, limit) {
       const rows = database.read(() => s.undecided.all({ after, limit }));
       return rows.map(({ seq, document }) => ({ seq, event: JSON.parse(document) as Event }));
     },
     async settle(settlements) {
-      const decided = database.transaction(() => settlements.filter((one) => settleOne(s, one)).length);
-      backlog.depth -= decided;
+      const settled = database.transaction(() => settlements.filter((one) => settleOne(s, one)));
+      backlog.depth -= settled.filter((one) => 'seq' in one).length;
     },
     async cooldowns(now) {
-      return database
-        .read(() => s.cooldowns.all({ now }))
-        .map(({ rule, key, until }) => ({ rule, key, until }));
+      return database.read(() => s.cooldowns.after(now));
+    },
+    async rechecks() {
+      return database.read(() => s.rechecks.waiting());
+    },
+    async starts(after, limit) {
+      return database.read(() => s.starts.after(after, limit));
     },
   };
 }
@@ -39,15 +51,21 @@ export function countUndecided(database: Database): number {
   return database.read(() => prepare(database.connection, () => counted).one({}).depth);
 }
 
-/** False when the event has been decided already, or is gone: nothing follows from it then. */
-function settleOne(s: Statements, settlement: Settlement): boolean {
-  if (s.markDecided.run({ seq: settlement.seq }) === 0) return false;
+/** False when the event or the recheck has been decided already, or is gone: nothing follows from it then. */
+function settleOne(s: Parts, settlement: Settlement): boolean {
+  const isNew =
+    'seq' in settlement ? s.markDecided.run(settlement) === 1 : s.rechecks.remove(settlement.recheck);
+  if (!isNew) return false;
   const recorded = new Set<string>();
   for (const decision of settlement.decisions) {
-    if (s.insertDecision.run(decisionRow(decision)) === 1) recorded.add(decision.id);
+    if (s.insertDecision.run(decisionRow(decision)) === 0) continue;
+    recorded.add(decision.id);
+    const { rule, outcome, at } = decision;
+    if (rule !== null && ACTING_OUTCOMES.includes(outcome)) s.starts.save({ rule, at });
   }
   insertRuns(s, settlement.runs, recorded);
-  for (const cooldown of settlement.cooldowns) s.saveCooldown.run(cooldown);
+  for (const cooldown of settlement.cooldowns) s.cooldowns.save(cooldown);
+  for (const recheck of settlement.rechecks ?? []) s.rechecks.save(recheck);
   return true;
 }
 
@@ -60,13 +78,17 @@ function insertRuns(s: Statements, runs: readonly Run[], recorded: ReadonlySet<s
 
 type DecisionRow = Omit<Selectable<DecisionTable>, 'seq'>;
 
+interface Parts extends Statements {
+  readonly cooldowns: Cooldowns;
+  readonly rechecks: Rechecks;
+  readonly starts: Starts;
+}
+
 interface Statements {
   readonly undecided: Statement<{ after: number; limit: number }, { seq: number; document: string }>;
   readonly markDecided: Statement<{ seq: number }, unknown>;
   readonly insertDecision: Statement<DecisionRow, unknown>;
   readonly insertRun: Statement<NewRunRow, unknown>;
-  readonly saveCooldown: Statement<Cooldown, unknown>;
-  readonly cooldowns: Statement<{ now: number }, Cooldown>;
 }
 
 function statements(database: Database): Statements {
@@ -107,24 +129,6 @@ function outcomeStatements({ connection }: Database): Omit<Statements, keyof Eve
     ),
     insertRun: prepare(connection, (slots: Slots<NewRunRow>) =>
       query.insertInto('runs').values(pick(slots, NEW_RUN_COLUMNS)),
-    ),
-    saveCooldown: prepare(connection, (slots: Slots<Cooldown>) =>
-      query
-        .insertInto('cooldowns')
-        .values(pick(slots, ['rule', 'key', 'until']))
-        .onConflict((conflict) =>
-          conflict
-            .columns(['rule', 'key'])
-            .doUpdateSet({ until: slots.until })
-            .where('cooldowns.until', '<', slots.until),
-        ),
-    ),
-    cooldowns: prepare(connection, ({ now }: Slots<{ now: number }>) =>
-      query
-        .selectFrom('cooldowns')
-        .select(['rule', 'key', 'until'])
-        .where('until', '>', now)
-        .orderBy('until'),
     ),
   };
 }

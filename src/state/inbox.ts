@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely';
 import { Failure } from '../base/failure.ts';
 import type { Event } from '../engine/event.ts';
-import { admit, type Incident } from '../engine/incident.ts';
+import { type Arrival, admit, type Incident } from '../engine/incident.ts';
 import type { Database } from './database.ts';
 import { pick, prepare, query, type Slots, type Statement } from './statement.ts';
 import type { EventTable, IncidentTable } from './tables.ts';
@@ -17,6 +17,8 @@ export interface Inbox {
    * `store_unavailable` (retry) when they cannot be written.
    */
   append(events: readonly Event[]): Promise<readonly Admission[]>;
+  /** What an event would be taken for if it were appended now; writes nothing. Throws Failure `store_unavailable`. */
+  foresee(event: Event): Arrival;
 }
 
 /** How many events are undecided. Counted on open, then kept up to date by whoever commits a change. */
@@ -64,6 +66,15 @@ export class GroupCommitInbox implements Inbox {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.#commit());
       this.#waiting.push({ events, resolve, reject });
+    });
+  }
+
+  foresee(event: Event): Arrival {
+    const { identity } = event;
+    return this.#database.read(() => {
+      if (identity.kind === 'origin')
+        return this.#statements.byOrigin.get({ key: identity.key }) === undefined ? 'new' : 'duplicate';
+      return admit(known(this.#statements, identity.key), event, this.#options.dedupWindowMs).verdict;
     });
   }
 
@@ -124,6 +135,7 @@ type Remembered = Omit<IncidentRow, 'key'>;
 
 interface Statements {
   readonly insertEvent: Statement<EventRow, unknown>;
+  readonly byOrigin: Statement<{ key: string }, { seq: number }>;
   readonly incident: Statement<{ key: string }, Remembered>;
   readonly saveIncident: Statement<IncidentRow, unknown>;
 }
@@ -137,6 +149,9 @@ function statements({ connection }: Database): Statements {
         .insertInto('events')
         .values(pick(slots, ['origin_key', 'received_at', 'document']))
         .onConflict((conflict) => conflict.doNothing()),
+    ),
+    byOrigin: prepare(connection, ({ key }: Slots<{ key: string }>) =>
+      query.selectFrom('events').select('seq').where('origin_key', '=', key),
     ),
     incident: prepare(connection, ({ key }: Slots<{ key: string }>) =>
       query.selectFrom('incidents').select(REMEMBERED).where('key', '=', key),
@@ -166,8 +181,7 @@ function admitOrigin(s: Statements, event: Event): Admission {
 
 function admitAlert(s: Statements, event: Event, windowMs: number): Admission {
   const { key } = event.identity;
-  const row = s.incident.get({ key });
-  const { verdict, incident } = admit(row === undefined ? null : incidentOf(row), event, windowMs);
+  const { verdict, incident } = admit(known(s, key), event, windowMs);
   if (verdict === 'duplicate') return 'duplicate';
   s.saveIncident.run({
     key,
@@ -182,7 +196,9 @@ function admitAlert(s: Statements, event: Event, windowMs: number): Admission {
   return 'accepted';
 }
 
-function incidentOf(row: Remembered): Incident {
+function known(s: Statements, key: string): Incident | null {
+  const row = s.incident.get({ key });
+  if (row === undefined) return null;
   return {
     status: row.status,
     startsAt: row.starts_at,

@@ -165,6 +165,43 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX runs_succeeded ON runs (group_key, finished_at) WHERE state = 'succeeded';
     `,
   },
+  {
+    number: 4,
+    name: 'what rules have put off, begun, and take on success',
+    // A program that does not know it refuses rule files that ask for either, and leaves what waits alone.
+    breaking: false,
+    sql: `
+      CREATE TABLE rechecks (
+        key TEXT PRIMARY KEY,
+        rule TEXT NOT NULL,
+        due_at REAL NOT NULL,
+        document TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX rechecks_by_time ON rechecks (due_at, key);
+      CREATE TABLE starts (
+        seq INTEGER PRIMARY KEY,
+        rule TEXT NOT NULL,
+        at REAL NOT NULL
+      ) STRICT;
+      CREATE INDEX starts_by_time ON starts (at);
+      ALTER TABLE runs ADD COLUMN cooldown TEXT;
+    `,
+  },
+  {
+    number: 5,
+    name: 'the last good rule files',
+    // A program that does not know it does not start with bad rules.
+    breaking: false,
+    sql: `
+      CREATE TABLE kept_rules (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        paths TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        kept_at REAL NOT NULL,
+        files TEXT NOT NULL
+      ) STRICT;
+    `,
+  },
 ];
 
 const BOOKKEEPING = `

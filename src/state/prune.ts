@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Compilable } from 'kysely';
 import type { QueryStore } from '../actions/store.ts';
 import type { Clock } from '../base/clock.ts';
+import { SWAPS_REMEMBERED_MS } from '../engine/memory.ts';
 import type { Database } from './database.ts';
 import { prepare, query, type Slots, type Statement } from './statement.ts';
 
@@ -14,17 +15,25 @@ const CHUNK = 250;
  */
 const SWAPS_KEPT_MS = 31 * 86_400_000;
 
+/** Nothing counts them any longer. */
+const STARTS_KEPT_MS = SWAPS_REMEMBERED_MS;
+
 /**
  * Deletes what ended before a time, in small transactions with a turn of the event loop between them. What is
  * undecided, not over, or belongs to a run that is not over stays, however old it is.
  */
 export function createPrune(database: Database, clock: Clock): QueryStore['prune'] {
   const ended = ENDED.map((build) => prepare(database.connection, build));
-  const swaps = prepare(database.connection, endedSwaps);
+  const counted = [
+    { statement: prepare(database.connection, oldStarts), keptMs: STARTS_KEPT_MS },
+    { statement: prepare(database.connection, endedSwaps), keptMs: SWAPS_KEPT_MS },
+  ];
   return async (before) => {
     let deleted = 0;
     for (const statement of ended) deleted += await inChunks(database, statement, before);
-    return deleted + (await inChunks(database, swaps, Math.min(before, clock.now() - SWAPS_KEPT_MS)));
+    for (const { statement, keptMs } of counted)
+      deleted += await inChunks(database, statement, Math.min(before, clock.now() - keptMs));
+    return deleted;
   };
 }
 
@@ -117,6 +126,14 @@ function endedCooldowns({ before }: Slots<Before>): Compilable<unknown> {
           .limit(CHUNK)
           .$asTuple('rule', 'key'),
       ),
+    );
+}
+
+function oldStarts({ before }: Slots<Before>): Compilable<unknown> {
+  return query
+    .deleteFrom('starts')
+    .where('seq', 'in', (row) =>
+      row.selectFrom('starts').select('seq').where('at', '<', before).limit(CHUNK),
     );
 }
 

@@ -31,6 +31,7 @@ export const NEW_RUN_COLUMNS = [
   'finished_at',
   'attempt',
   'error',
+  'cooldown',
 ] as const satisfies readonly (keyof NewRunRow)[];
 
 const PROGRESS_COLUMNS = ['state', 'due_at', 'finished_at', 'attempt', 'error'] as const;
@@ -58,6 +59,7 @@ export function newRunRow(run: Run): NewRunRow {
     instance_id: run.instanceId,
     actions: JSON.stringify(run.actions),
     created_at: run.createdAt,
+    cooldown: run.cooldown === undefined ? null : JSON.stringify(run.cooldown),
   };
 }
 
@@ -118,6 +120,7 @@ function runOf(row: RunRow, steps: readonly StepRecord[]): Run {
     finishedAt: row.finished_at,
     attempt: row.attempt,
     error: errorOf(row.error),
+    ...(row.cooldown === null ? {} : { cooldown: JSON.parse(row.cooldown) as NonNullable<Run['cooldown']> }),
     steps,
   };
 }

@@ -1,8 +1,9 @@
-import { isOver, type Run, type RunInput, transition } from '../actions/run.ts';
+import { cooldownOfSuccess, isOver, type Run, type RunInput, transition } from '../actions/run.ts';
 import type { Claim, LockStore, RunStore } from '../actions/store.ts';
 import { Failure } from '../base/failure.ts';
 import { groupKey } from '../base/group-name.ts';
 import type { Log } from '../telemetry/log.ts';
+import { type Cooldowns, createCooldowns } from './cooldowns.ts';
 import type { Database } from './database.ts';
 import { createGroupLocks, type GroupLocks } from './group-locks.ts';
 import { createRunRows, type RunRow, type RunRows } from './run-rows.ts';
@@ -23,6 +24,7 @@ export function createRuns(
     s: statements(database),
     rows: createRunRows(database),
     locks: createGroupLocks(database),
+    cooldowns: createCooldowns(database),
   };
   const write = <T>(work: () => T): T => database.transaction(work);
   const lost = write(() => releaseExpired(store, END_OF_TIME));
@@ -38,7 +40,7 @@ export function createRuns(
       refuseOtherRun(held, run);
       return write(() => {
         if (!store.locks.holds(held)) return false;
-        store.rows.saveProgress(run);
+        saveRun(store, run);
         if (step !== null) store.rows.saveStep(run.id, step);
         if (isOver(run.state) || run.state === 'recovering') store.locks.release(groupKey(held.run.group));
         return true;
@@ -69,6 +71,13 @@ interface Parts {
   readonly s: Statements;
   readonly rows: RunRows;
   readonly locks: GroupLocks;
+  readonly cooldowns: Cooldowns;
+}
+
+function saveRun(store: Parts, run: Run): void {
+  store.rows.saveProgress(run);
+  const cooldown = cooldownOfSuccess(run);
+  if (cooldown !== null) store.cooldowns.save(cooldown);
 }
 
 /**

@@ -7,6 +7,7 @@ import { countUndecided, createDecisions } from './decisions.ts';
 import { createFailedSwaps } from './failed-swaps.ts';
 import { createHistory } from './history.ts';
 import { type Backlog, GroupCommitInbox, type Inbox } from './inbox.ts';
+import { createKeptRules, type KeptRuleStore } from './kept-rules.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';
 import { createPrune } from './prune.ts';
 import { createQueries } from './queries.ts';
@@ -24,7 +25,7 @@ export interface SqliteStoreOptions {
 }
 
 /** The store and the inbox in one file. After `close` every call fails with `store_unavailable`. */
-export type SqliteStore = Store & Inbox & { close(): Promise<void> };
+export type SqliteStore = Store & Inbox & KeptRuleStore & { close(): Promise<void> };
 
 /**
  * Opens the store, brings its schema up to date, and hands the runs of a process that ended to recovery. Throws Failure
@@ -39,11 +40,13 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
     const inbox = new GroupCommitInbox(database, backlog, options);
     return {
       append: (events) => inbox.append(events),
+      foresee: (event) => inbox.foresee(event),
       ...createDecisions(database, backlog),
       ...createRuns(database, log),
       ...createCancelRequests(database),
       ...createHistory(database),
       ...createFailedSwaps(database),
+      ...createKeptRules(database),
       ...createQueries(database, backlog),
       prune: createPrune(database, clock),
       async close() {

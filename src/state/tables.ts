@@ -16,10 +16,13 @@ export interface Tables {
   readonly steps: StepTable;
   readonly group_locks: GroupLockTable;
   readonly cooldowns: CooldownTable;
+  readonly rechecks: RecheckTable;
+  readonly starts: StartTable;
   readonly swaps: SwapTable;
   readonly pauses: PauseTable;
   readonly resumes: ResumeTable;
   readonly cancel_requests: CancelRequestTable;
+  readonly kept_rules: KeptRulesTable;
   readonly migrations: MigrationTable;
 }
 
@@ -78,6 +81,8 @@ export interface RunTable {
   readonly error: string | null;
   /** `due_at` of a run that waits to be claimed, else null; computed by the database, for the index of such runs. */
   readonly claimable_at: GeneratedAlways<number | null>;
+  /** JSON: what the run takes when it succeeds; null where it takes none by that. */
+  readonly cooldown: string | null;
 }
 
 export interface StepTable {
@@ -110,6 +115,21 @@ export interface CooldownTable {
   readonly until: number;
 }
 
+/** Second looks that wait; the document is the event. */
+export interface RecheckTable {
+  readonly key: string;
+  readonly rule: string;
+  readonly due_at: number;
+  readonly document: string;
+}
+
+/** When a rule decided to act, or would have. */
+export interface StartTable {
+  readonly seq: Generated<number>;
+  readonly rule: string;
+  readonly at: number;
+}
+
 export interface SwapTable {
   readonly run_id: string;
   readonly group_key: string;
@@ -136,6 +156,17 @@ export interface CancelRequestTable {
   readonly run_id: string;
   readonly at: number;
   readonly by: string;
+}
+
+/** The rule files that were last put in force; one row. */
+export interface KeptRulesTable {
+  readonly id: number;
+  /** JSON */
+  readonly paths: string;
+  readonly hash: string;
+  readonly kept_at: number;
+  /** JSON */
+  readonly files: string;
 }
 
 export interface MigrationTable {

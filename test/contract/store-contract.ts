@@ -4,6 +4,8 @@ import type { Run, RunState, StepRecord } from '../../src/actions/run.ts';
 import type { Claim, Pause, Settlement, Store, SwapRecord } from '../../src/actions/store.ts';
 import type { Decision } from '../../src/engine/decision.ts';
 import type { Event } from '../../src/engine/event.ts';
+import type { KeptRuleFiles, KeptRuleStore } from '../../src/state/kept-rules.ts';
+import { rulesContract } from './store-rules-contract.ts';
 import {
   alert,
   BATCH,
@@ -19,10 +21,11 @@ import {
 } from './store-samples.ts';
 
 /** The store and the inbox in front of it, as every adapter offers them. */
-export type StoreUnderTest = Store & {
-  append(events: readonly Event[]): Promise<readonly ('accepted' | 'duplicate')[]>;
-  close(): Promise<void>;
-};
+export type StoreUnderTest = Store &
+  KeptRuleStore & {
+    append(events: readonly Event[]): Promise<readonly ('accepted' | 'duplicate')[]>;
+    close(): Promise<void>;
+  };
 
 export interface StoreSettings {
   readonly dedupWindowMs: number;
@@ -53,6 +56,7 @@ export function storeContract(
     describe('duplicates', () => duplicates(get));
     describe('settle', () => settling(get));
     describe('cooldowns', () => cooldowns(get));
+    describe('rules', () => rulesContract(get));
     describe('claim', () => claiming(get));
     describe('record', () => recording(get));
     describe('leases', () => leases(get));
@@ -60,6 +64,7 @@ export function storeContract(
     describe('cancelPending', () => cancelling(get));
     describe('history', () => history(get));
     describe('failedSwaps', () => failing(get));
+    describe('kept rules', () => keeping(get));
     describe('lists', () => lists(get));
     describe('prune', () => pruning(get));
     describe('after close', () => closed(get));
@@ -67,6 +72,31 @@ export function storeContract(
 }
 
 type Get = () => StoreUnderTest;
+
+const KEPT: KeptRuleFiles = {
+  paths: ['/etc/coppice/rules'],
+  hash: 'abc',
+  keptAt: START,
+  files: [{ file: 'rules/a.yaml', text: 'rules: []\n# \u00e9, \u{1f333}, and a quote: "\n' }],
+};
+
+function keeping(get: Get): void {
+  it('has nothing at first', async () => {
+    assert.equal(await get().keptRules(), null);
+  });
+
+  it('gives back what was kept last, letter by letter', async () => {
+    await get().keepRules({ ...KEPT, paths: ['/elsewhere'], files: [] });
+    await get().keepRules(KEPT);
+    assert.deepEqual(await get().keptRules(), KEPT);
+  });
+
+  it('is not pruned', async () => {
+    await get().keepRules(KEPT);
+    await get().prune(START + 1);
+    assert.deepEqual(await get().keptRules(), KEPT);
+  });
+}
 
 async function seqs(store: StoreUnderTest): Promise<number[]> {
   return (await store.undecided(0, 1000)).map(({ seq }) => seq);
@@ -1153,6 +1183,8 @@ function closed(get: Get): void {
     inboxState: (store) => store.inboxState(),
     prune: (store) => store.prune(START),
     pause: (store) => store.pause({ group: null, reason: 'r', at: START }),
+    keepRules: (store) => store.keepRules(KEPT),
+    keptRules: (store) => store.keptRules(),
   };
   for (const [name, call] of Object.entries(calls)) {
     it(`${name} fails with store_unavailable`, async () => {

@@ -105,7 +105,7 @@ function outside(
 
 /** A burstable type may replace one that is burstable itself. */
 function policyCheck(policy: EffectivePolicy, original: InstanceType): (type: InstanceType) => Rejected {
-  const { allow, deny } = policy.instanceTypes;
+  const { allow, deny, generations } = policy.instanceTypes;
   const burstable = policy.instanceTypes.burstable || original.burstable;
   const denied = anyOf(deny);
   const allowed = allow.map((globs) => ({ globs, matches: anyOf(globs) }));
@@ -113,6 +113,9 @@ function policyCheck(policy: EffectivePolicy, original: InstanceType): (type: In
     if (denied(type.name)) return no('policy_type', `denied by ${deny.join(', ')}`);
     const missed = allowed.find(({ matches }) => !matches(type.name));
     if (missed !== undefined) return no('policy_type', `none of ${missed.globs.join(', ')}`);
+    const generation = type.currentGeneration ? 'current' : 'previous';
+    if (generations !== null && !generations.includes(generation))
+      return no('policy_type', `of the ${generation} generation`);
     return type.burstable && !burstable ? no('burstable', 'burstable') : null;
   };
 }

@@ -1,5 +1,6 @@
 import type { GroupDetail, Instance } from '../../cloud/cloud.ts';
 import type { StepContext } from '../action.ts';
+import { swapResult } from '../rest.ts';
 import type { Run } from '../run.ts';
 import { isLeaving, mayLagSince } from './membership.ts';
 import { REPLACES_TAG, RUN_TAG } from './tags.ts';
@@ -33,5 +34,7 @@ export async function withoutDeparted(
 }
 
 function hasJustEnded(run: Run | null, { clock }: Pick<StepContext, 'clock'>): boolean {
-  return run?.state === 'succeeded' && mayLagSince({ clock }, run.finishedAt ?? undefined);
+  return (
+    run !== null && swapResult(run) === 'succeeded' && mayLagSince({ clock }, run.finishedAt ?? undefined)
+  );
 }

@@ -6,7 +6,16 @@ import type { Step, StepOutcome } from '../action.ts';
 import { finishHold } from './finish-hold.ts';
 import { giveBackHold, resumeHeld, takeMarkOff } from './give-back.ts';
 import { type HoldMark, markOn, markText, markTextOn } from './hold-mark.ts';
-import { beganAt, groupIfAny, groupNow, isLeaving, isPending, mayLag, memberOf } from './membership.ts';
+import {
+  beganAt,
+  groupIfAny,
+  groupNow,
+  isLeaving,
+  isPending,
+  mayLag,
+  memberOf,
+  wasTakenOut,
+} from './membership.ts';
 import { lowerDesired } from './surplus.ts';
 import type { GivenBack, Held, SwapContext, SwapDetails } from './swap-details.ts';
 import { HOLD_TAG } from './tags.ts';
@@ -22,10 +31,9 @@ const AZ_REBALANCE = 'AZRebalance';
 export const hold: Step<SwapDetails> = {
   name: 'hold',
   async perform(context): Promise<StepOutcome> {
-    const { run } = context;
     const group = await groupNow(context);
     const mark = readableMark(group);
-    if (mark !== null && mark.run !== run.id) return clear(context, group, mark);
+    if (mark !== null && !isOurs(context, mark)) return clear(context, group, mark);
     const decided = decidedBefore(context, group);
     if (decided === null && !isMember(group, context)) return leftSincePlan(context);
     const held = decided ?? (await decideHold(context, group));
@@ -105,8 +113,8 @@ async function leaveToJanitor(context: SwapContext, group: GroupState, held: Hel
 }
 
 /** The old instance has left first and could not come back: from the mark alone can be told which one it was. */
-function isStillOut({ run, detail }: SwapContext): string | null {
-  const isOut = run.steps.some(({ name, state }) => name === 'detach-old' && state === 'undo_failed');
+function isStillOut({ steps, detail }: SwapContext): string | null {
+  const isOut = steps.some(({ name, state }) => name === 'detach-old' && state === 'undo_failed');
   return isOut ? `${detail('plan').old.instanceId} could not be brought back` : null;
 }
 
@@ -130,16 +138,17 @@ function isOneTooMany({ soFar, detail }: SwapContext, group: GroupState): string
 function notSeenYet(context: SwapContext, group: GroupState, held: Held): string | null {
   if (mayLag(context, 'hold') && !showsHold(context, group, held))
     return 'the group to show what is held on it';
+  if (wasTakenOut(context) && mayLag(context, 'attach') && isOneTooMany(context, group) !== null)
+    return 'the group to show that the replacement has left';
   return mayLag(context, 'await-in-service') && !showsReplacement(context, group)
     ? 'the group to show the replacement in service'
     : null;
 }
 
 /** As it was left, with its protection; unless it has been taken out again, or is leaving. */
-function showsReplacement({ run, soFar }: SwapContext, group: GroupState): boolean {
-  const { protectedByUs, instanceId } = soFar('await-in-service');
-  const isOut = run.steps.some(({ name, state }) => name === 'attach' && state === 'undone');
-  if (instanceId === undefined || isOut) return true;
+function showsReplacement(context: SwapContext, group: GroupState): boolean {
+  const { protectedByUs, instanceId } = context.soFar('await-in-service');
+  if (instanceId === undefined || wasTakenOut(context)) return true;
   const member = memberOf(group, instanceId);
   if (member?.lifecycleState !== 'InService') return member !== undefined && !isPending(member);
   return protectedByUs !== true || member.protectedFromScaleIn;
@@ -163,8 +172,13 @@ function readableMark(group: GroupState): HoldMark | null {
   return mark;
 }
 
+/** Before it has decided what to hold, an attempt has marked nothing: the mark is of an attempt before it. */
+function isOurs(context: SwapContext, { run }: HoldMark): boolean {
+  return run === context.run.id && heldSoFar(context) !== null;
+}
+
 /**
- * Finishes what an earlier swap of the group could not, as the janitor would, who cannot while this run has the group: taken
+ * Finishes what an earlier swap of the group, or an earlier attempt, could not, as the janitor would, who cannot while this run has the group: taken
  * for what a person has set, it would stay for ever once its mark is written over.
  */
 async function clear(context: SwapContext, group: GroupState, mark: HoldMark): Promise<StepOutcome> {

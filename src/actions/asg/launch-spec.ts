@@ -13,14 +13,21 @@ const TOKEN_LENGTH = 64;
 /** What a plan says of how the replacement is launched, but for its market. */
 export type LaunchParts = Pick<SwapPlan, 'source' | 'subnet' | 'placementGroup' | 'tags' | 'old'>;
 
+/** Whose launch it is. */
+export interface SwapAttempt {
+  readonly run: Pick<Run, 'id' | 'group'>;
+  /** Which attempt of the swap, from 1. */
+  readonly attempt: number;
+}
+
 /**
  * The request of the last of these attempts: what the group itself would launch, but for its market. Pure and repeatable: the
- * same run, plan and attempts always give the same request with the same token, and no two attempts share a token, because
+ * same swap, plan and attempts always give the same request with the same token, and no two attempts share a token, because
  * AWS takes a token in another zone for a new request (EC2 developer guide, "Ensuring idempotency"), and one that was used
  * for other markets for a mistake. Throws `internal` without an attempt.
  */
 export function requestOf(
-  run: Pick<Run, 'id' | 'group'>,
+  swap: SwapAttempt,
   plan: LaunchParts,
   attempts: readonly LaunchAttempt[],
 ): LaunchRequest | FleetRequest {
@@ -28,19 +35,21 @@ export function requestOf(
   if (attempt === undefined) throw new Failure('internal', 'reject', 'no launch was attempted');
   const { source, subnet, placementGroup } = plan;
   const common = {
-    group: run.group,
-    token: tokenOf(run.id, attempts.length),
+    group: swap.run.group,
+    token: tokenOf(swap, attempts.length),
     subnet,
     placementGroup,
-    tags: tagsOf(run, plan),
+    tags: tagsOf(swap.run, plan),
   };
   return 'markets' in attempt
     ? { ...common, source: templateOf(source), markets: attempt.markets }
     : { ...common, source, market: attempt.market };
 }
 
-function tokenOf(run: string, attempt: number): string {
-  return createHash('sha256').update(`${run}|${attempt}`).digest('base64url').slice(0, TOKEN_LENGTH);
+/** A swap that is tried again launches anew: with a token of the time before AWS would answer with the instance of then. */
+function tokenOf({ run, attempt }: SwapAttempt, launch: number): string {
+  const swap = attempt === 1 ? run.id : `${run.id}|${attempt}`;
+  return createHash('sha256').update(`${swap}|${launch}`).digest('base64url').slice(0, TOKEN_LENGTH);
 }
 
 function tagsOf(run: Pick<Run, 'id' | 'group'>, plan: LaunchParts): LaunchRequest['tags'] {

@@ -4,7 +4,7 @@ import type { FleetAnswer, FleetRequest, LaunchRequest } from '../../cloud/cloud
 import type { Step, StepOutcome, UndoOutcome } from '../action.ts';
 import { answered, isFleetRefused, nextAttempt, triedText } from './launch-attempts.ts';
 import { requestOf } from './launch-spec.ts';
-import { groupIfAny, isLeaving, memberOf } from './membership.ts';
+import { groupIfAny, isLeaving, mayLag, memberOf, wasTakenOut } from './membership.ts';
 import type { LaunchAttempt, Launched, SwapContext, SwapDetails } from './swap-details.ts';
 import type { SwapPlan } from './swap-plan.ts';
 
@@ -33,18 +33,21 @@ export const launch: Step<SwapDetails> = {
   async undo(context): Promise<UndoOutcome> {
     const instanceId = await settledInstance(context);
     if (instanceId === null) return { kind: 'undone' };
-    await insistOnStranger(context, instanceId);
+    const waiting = await insistOnStranger(context, instanceId);
+    if (waiting !== null) return waiting;
     await context.cloud.terminate(context.run.group, instanceId);
     return { kind: 'undone' };
   },
 };
 
 /** A replacement that could not be taken out of the group stays: terminated as a member, it would be replaced. */
-async function insistOnStranger(context: SwapContext, instanceId: string): Promise<void> {
-  if (context.soFar('attach').desiredBefore === undefined) return;
+async function insistOnStranger(context: SwapContext, instanceId: string): Promise<UndoOutcome | null> {
+  if (context.soFar('attach').desiredBefore === undefined) return null;
   const group = await groupIfAny(context);
   const member = group === null ? undefined : memberOf(group, instanceId);
-  if (member === undefined || isLeaving(member)) return;
+  if (member === undefined || isLeaving(member)) return null;
+  if (wasTakenOut(context) && mayLag(context, 'attach'))
+    return { kind: 'wait', for: `the group to show that ${instanceId} has left` };
   throw new Failure('group_changed', 'reject', `${instanceId} is still a member`);
 }
 
@@ -93,7 +96,7 @@ function marketsOf(attempt: LaunchAttempt): readonly Market[] {
 async function tryLast(context: SwapContext, launched: Launched): Promise<Launched> {
   const last = launched.attempts.at(-1);
   if (last === undefined) return launched;
-  const request = requestOf(context.run, context.detail('plan'), launched.attempts);
+  const request = requestOf(context, context.detail('plan'), launched.attempts);
   const { attempt, served } =
     'markets' in request ? await tryFleet(context, request, last) : await tryMarket(context, request, last);
   if (served !== null) context.world.marketServed(marketName(served.market));

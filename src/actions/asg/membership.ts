@@ -70,10 +70,15 @@ export async function accepted(request: Promise<unknown>, again = false): Promis
   }
 }
 
-/** Whether a reading now may still be older than what the step of the run did, or what was done right before it began. */
-export function mayLag({ run, clock }: Pick<StepContext, 'run' | 'clock'>, step: string): boolean {
-  const record = run.steps.findLast(({ name }) => name === step);
+/** Whether a reading now may still be older than what the step of the attempt did, or what was done right before it began. */
+export function mayLag({ steps, clock }: Pick<StepContext, 'steps' | 'clock'>, step: string): boolean {
+  const record = steps.findLast(({ name }) => name === step);
   return mayLagSince({ clock }, record?.finishedAt ?? record?.startedAt);
+}
+
+/** Whether an undo has taken the replacement of this attempt out of the group again; a reading right after may still have it. */
+export function wasTakenOut({ steps }: Pick<StepContext, 'steps'>): boolean {
+  return steps.some(({ name, state }) => name === 'attach' && state === 'undone');
 }
 
 /** Whether a reading now may still be older than that time; not where there is none. */
@@ -81,7 +86,7 @@ export function mayLagSince({ clock }: Pick<StepContext, 'clock'>, time: number 
   return time !== undefined && clock.now() - time < READ_LAG_MS;
 }
 
-/** When the step of the run was begun, ms since the epoch; now, where it was not. */
-export function beganAt({ run, clock }: Pick<StepContext, 'run' | 'clock'>, step: string): number {
-  return run.steps.findLast(({ name }) => name === step)?.startedAt ?? clock.now();
+/** When the step of the attempt was begun, ms since the epoch; now, where it was not. */
+export function beganAt({ steps, clock }: Pick<StepContext, 'steps' | 'clock'>, step: string): number {
+  return steps.findLast(({ name }) => name === step)?.startedAt ?? clock.now();
 }

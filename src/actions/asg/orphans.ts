@@ -5,6 +5,7 @@ import type { HoldMark, Leaving } from './hold-mark.ts';
 import { isLeaving, isPending, memberOf } from './membership.ts';
 import { isOneLarger, type Surplus } from './surplus.ts';
 import type { SwapDetails } from './swap-details.ts';
+import { swapSteps } from './swap-steps.ts';
 import { AWS_GROUP_TAG, GROUP_TAG, RELEASED_TAG, REPLACES_TAG, RUN_TAG } from './tags.ts';
 
 /** AWS may show a new member as none for half a minute, so a younger instance is not judged. */
@@ -107,8 +108,9 @@ function withoutReplacement(hold: AbandonedHold): Remedy {
 
 /** As the store knows it: the old instance never left first, or is back. If it is out all the same, a person did that. */
 function tookNothing(run: Run | null): boolean {
-  const state = run?.steps.find(({ name }) => name === 'detach-old')?.state;
-  return run !== null && (state === undefined || state === 'undone');
+  if (run === null) return false;
+  const state = swapSteps(run).find(({ name }) => name === 'detach-old')?.state;
+  return state === undefined || state === 'undone';
 }
 
 function withoutEither(hold: AbandonedHold, leaving: Leaving): Remedy {
@@ -177,7 +179,7 @@ function desiredBefore({ mark, run }: AbandonedHold): number | null {
   if (mark.leaving !== undefined) return null;
   if (run === null) return mark.held.max === null ? null : mark.held.max.to - 1;
   // What a release that failed had written down is what it meant to do.
-  const released = run.steps.some(({ name, state }) => name === 'release-old' && state === 'failed')
+  const released = swapSteps(run).some(({ name, state }) => name === 'release-old' && state === 'failed')
     ? false
     : detailOf(run, 'release-old').lowered === true;
   return released || detailOf(run, 'give-back').lowered === true
@@ -202,6 +204,8 @@ function giveBack({ group }: AbandonedHold, member: Member): Remedy {
 }
 
 function detailOf<Name extends keyof SwapDetails & string>(run: Run, name: Name): Partial<SwapDetails[Name]> {
-  const detail: Partial<SwapDetails[Name]> | undefined = run.steps.find((step) => step.name === name)?.detail;
+  const detail: Partial<SwapDetails[Name]> | undefined = swapSteps(run).find(
+    (step) => step.name === name,
+  )?.detail;
   return detail ?? {};
 }

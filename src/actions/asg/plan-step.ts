@@ -16,7 +16,7 @@ export const plan: Step<SwapDetails> = {
   name: 'plan',
   async perform({ cloud, run, action, world, clock }): Promise<StepOutcome> {
     if (action.kind !== 'swap') throw new Failure('internal', 'reject', `${action.kind} is no swap`);
-    const task = { group: run.group, instanceId: run.instanceId, spec: action.swap };
+    const task = { group: run.group, instanceId: run.instanceId, spec: action.swap, run: run.id };
     const planned = await readAndPlan(cloud, task, { ...world, clock });
     if (planned.kind === 'plan') return { kind: 'done', detail: planned.plan };
     const { reason, detail } = planned.refusal;
@@ -34,6 +34,8 @@ export interface SwapTask {
   readonly group: GroupName;
   readonly instanceId: string;
   readonly spec: SwapSpec;
+  /** The run that plans; absent where nobody will swap. */
+  readonly run?: string;
 }
 
 /** What a plan rests on beside the cloud. */
@@ -44,7 +46,7 @@ export interface PlanWorld
 
 /** Plans a swap from fresh readings; changes nothing. Fails as the reads do, above all with `not_found`. */
 export async function readAndPlan(reads: CloudReads, task: SwapTask, world: PlanWorld): Promise<Planned> {
-  const { instanceId, spec } = task;
+  const { instanceId, spec, run = null } = task;
   const shown = await reads.groupInDetail(task.group);
   const machines = await machinesOf(reads, shown);
   const group = await withoutDeparted(shown, machines, world);
@@ -60,7 +62,7 @@ export async function readAndPlan(reads: CloudReads, task: SwapTask, world: Plan
   ]);
   const { memory, ownInstance, launchVia, clock } = world;
   const view = groupView(group, machines, pricesIn(data));
-  const known = { group, machines, view, source, data, advice };
+  const known = { group, machines, view, source, data, advice, run };
   return planSwap({ ...known, spec, instanceId, policy, memory, ownInstance, launchVia, now: clock.now() });
 }
 

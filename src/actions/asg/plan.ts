@@ -2,6 +2,7 @@ import { type Market, marketName, marketOf, type PurchaseOption } from '../../ba
 import { onDemandCount } from '../../engine/composition.ts';
 import type { InstanceView } from '../../engine/fleet.ts';
 import { judge, type Refusal } from '../../engine/judge.ts';
+import type { Memory, PastSwap } from '../../engine/memory.ts';
 import { chooseOption } from '../../engine/policies.ts';
 import type { Candidate } from './candidate.ts';
 import { type Ranked, rank, savingOf, type Wanted } from './ranking.ts';
@@ -51,11 +52,19 @@ function policyRefusal(input: PlanInput, instance: InstanceView, to: PurchaseOpt
     instance,
     to,
     urgent: spec.urgent,
-    swaps: memory.swaps(key),
+    swaps: swapsBeside(memory, key, input.run),
     pausedBecause: memory.pausedBecause(key),
     rest: memory.rest(key),
     now,
   });
+}
+
+/**
+ * Swaps of the group, but for what that run itself has begun: neither an earlier attempt of it nor what a process that was lost
+ * began is another swap, for which it would have to wait.
+ */
+export function swapsBeside(memory: Memory, group: string, run: string | null): readonly PastSwap[] {
+  return memory.swaps(group).filter(({ runId }) => runId === undefined || runId !== run);
 }
 
 /** On-demand members and all members once the swap is over, and while there is one too many, or one too few. */

@@ -7,6 +7,7 @@ import type { EffectivePolicy } from '../../engine/policy.ts';
 import type { RemovalSpec } from '../../engine/rule.ts';
 import type { StepContext } from '../action.ts';
 import { groupView } from '../fleet.ts';
+import { swapsBeside } from './plan.ts';
 import { machinesOf } from './plan-step.ts';
 import { removalRefusal, unreadable } from './refusals.ts';
 
@@ -60,7 +61,7 @@ function underPolicy(
   const refusal = judge({
     ...removalEffect(spec, view),
     ...{ policy, instance, group: view, urgent: spec.urgent, now: clock.now() },
-    swaps: memory.swaps(key),
+    swaps: swapsBeside(memory, key, run.id),
     pausedBecause: memory.pausedBecause(key),
     rest: memory.rest(key),
   });

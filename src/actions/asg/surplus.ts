@@ -19,11 +19,11 @@ export async function lowerDesired(
   group: GroupState,
   since: number,
 ): Promise<Lowering> {
-  const { cloud, run, clock } = context;
+  const { cloud, run, steps, clock } = context;
   const { desiredBefore } = context.soFar('attach');
   if (desiredBefore === undefined) return 'not-larger';
   const { instanceId: replacement = null } = context.soFar('launch');
-  const planned = run.steps.find(({ name }) => name === 'plan')?.startedAt ?? run.createdAt;
+  const planned = steps.find(({ name }) => name === 'plan')?.startedAt ?? run.createdAt;
   const surplus: Surplus = { desired: desiredBefore, replacement, since: planned };
   return lowerTo(cloud, group, { ...surplus, launches: clock.now() - since < LAUNCHES_WITHIN_MS });
 }

@@ -11,6 +11,8 @@ import type { Advice } from './recommender.ts';
 export interface PlanInput {
   readonly spec: SwapSpec;
   readonly instanceId: string;
+  /** The run that plans; null where nobody will swap. */
+  readonly run: string | null;
   readonly group: GroupDetail;
   /** The group's members and, where they could be read, their machines with prices. */
   readonly view: GroupView;

@@ -55,8 +55,10 @@ export const swap: Action = defineOrderedAction<SwapDetails>(
   (planned: Partial<SwapDetails['plan']>) => (planned.first === 'detach' ? DETACH_FIRST : LAUNCH_FIRST),
 );
 
-/** Purchase option that the run's swap goes to; null when it was refused before that was settled. */
+/** Purchase option that the run's swap goes to, by its newest plan; null when it was refused before that was settled. */
 export function swapTarget(run: Run): PurchaseOption | null {
-  const detail: Partial<SwapDetails['plan']> = run.steps.find((step) => step.name === 'plan')?.detail ?? {};
-  return detail.plan?.to ?? null;
+  const swap = run.actions.findIndex(({ kind }) => kind === 'swap');
+  const plans = run.steps.filter(({ action, name }) => action === swap && name === 'plan');
+  const details = plans.map(({ detail }): Partial<SwapDetails['plan']> => detail);
+  return details.findLast(({ plan: shown }) => shown !== undefined)?.plan?.to ?? null;
 }

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '../../base/failure.ts';
 import { groupKey } from '../../base/group-name.ts';
+import { HTTP_WITHIN_MS } from '../../engine/rule.ts';
 import { type Action, defineAction, type Step, type StepContext, type StepOutcome } from '../action.ts';
+import { endsOf } from '../action-end.ts';
+import { swapSteps } from '../asg/swap-steps.ts';
 import type { HttpAnswer } from './sender.ts';
 
 /** What the step writes down. */
@@ -14,26 +17,35 @@ const PASSING: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
 /**
  * Asks another system until it agrees: 2xx means go on, 202 means that it is still at it, 5xx and what passes are tried
- * again, anything else fails. The same request of a run always carries the same `Idempotency-Key`, so one that comes twice
- * can be told from two.
+ * again, anything else fails. The same request always carries the same `Idempotency-Key`, so one that comes twice can be told
+ * from two; `of` says what of the context makes another request of the same address and body.
  */
-const call: Step<HttpDetails> = {
-  name: 'call',
-  async perform(context): Promise<StepOutcome> {
-    const { action, run, world } = context;
-    if (action.kind !== 'http') throw new Failure('internal', 'reject', `no request in a ${action.kind}`);
-    const { url, headers, bearerTokenFile } = action.http;
-    const body = bodyOf(context);
-    const answer = await world.sendHttp({
-      ...{ url, bearerTokenFile, body },
-      headers: { ...headers, 'idempotency-key': `${run.id}/${digestOf([url, body])}` },
-    });
-    return outcomeOf(url, answer);
-  },
-};
+function call(of: (context: StepContext<HttpDetails>) => readonly unknown[]): Step<HttpDetails> {
+  return {
+    name: 'call',
+    deadlineMs: () => HTTP_WITHIN_MS,
+    async perform(context): Promise<StepOutcome> {
+      const { action, run, world } = context;
+      if (action.kind !== 'http') throw new Failure('internal', 'reject', `no request in a ${action.kind}`);
+      const { url, headers, bearerTokenFile } = action.http;
+      const body = bodyOf(context);
+      const key = `${run.id}/${digestOf([url, body, ...of(context)])}`;
+      const request = { url, bearerTokenFile, body, headers: { ...headers, 'idempotency-key': key } };
+      return outcomeOf(url, await world.sendHttp(request));
+    },
+  };
+}
 
-/** A request to another system as an action of its own, or inside a swap, before the old instance leaves. */
-export const http: Action = defineAction<HttpDetails>('http', [call]);
+/** A request as an action of its own. Tried again it is the same request: what came of the first one may only be unknown. */
+export const http: Action = defineAction<HttpDetails>('http', [call(() => [])]);
+
+/**
+ * A request inside a swap, before the old instance leaves. In each attempt of the swap it is another one: what the first one
+ * asked for was for a swap that has been undone.
+ */
+export const httpInSwap: Action = defineAction<HttpDetails>('http', [
+  call(({ attempt }) => (attempt === 1 ? [] : [attempt])),
+]);
 
 function outcomeOf(url: string, { status, text }: HttpAnswer): StepOutcome {
   if (status === 202) return { kind: 'wait', for: `${url} to be done` };
@@ -51,15 +63,16 @@ function digestOf(request: unknown): string {
 /** What the other system is told. */
 function bodyOf({ run }: StepContext<HttpDetails>): object {
   const { group, instanceId, rule, decisionId } = run;
-  const launched: Readonly<Record<string, unknown>> | undefined = run.steps.find(
-    ({ name }) => name === 'launch',
-  )?.detail;
+  const launched = swapSteps(run).find(({ name, state }) => name === 'launch' && state === 'done');
   return {
     run: run.id,
     decision: decisionId,
     rule,
     group: { key: groupKey(group), ...group },
     instance: instanceId,
-    replacement: launched?.['instanceId'] ?? null,
+    replacement: launched?.detail['instanceId'] ?? null,
+    failures: endsOf(run).flatMap(({ kind, outcome, error }) =>
+      error === null ? [] : [{ action: kind, outcome, ...error }],
+    ),
   };
 }

@@ -14,7 +14,7 @@ import type { FleetView } from '../../../src/engine/fleet.ts';
 import type { RuleSpec } from '../../../src/engine/rule.ts';
 import type { Ruleset } from '../../../src/engine/ruleset.ts';
 import type { SqliteStore } from '../../../src/state/sqlite-store.ts';
-import { silentLog } from '../../../src/telemetry/log.ts';
+import { type Log, silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { event, fleet, group, HOUR, instance, MINUTE, NOW, rule, ruleset } from '../engine/build.ts';
 import { AWAY, openStore, withMethods } from './fake-walk.ts';
@@ -68,6 +68,7 @@ interface Options {
   readonly store?: SqliteStore;
   readonly rules?: readonly RuleSpec[];
   readonly shadow?: boolean;
+  readonly log?: Log;
   /** Changes the ruleset, e.g. into one with a defect. */
   readonly spoil?: (compiled: Ruleset) => Ruleset;
 }
@@ -75,6 +76,7 @@ interface Options {
 async function start(site: World, options: Options = {}): Promise<Started> {
   const { clock, store: real, ids: newId } = site;
   const { store = real, rules = [rule('swap-it')], shadow = false, spoil = (sound) => sound } = options;
+  const { log = silentLog } = options;
   const memory = createLiveMemory(store, createUnavailableMarkets(clock));
   await memory.load(clock.now());
   const compiled: Ruleset = spoil(ruleset(rules));
@@ -82,7 +84,7 @@ async function start(site: World, options: Options = {}): Promise<Started> {
   const decided: Decision[] = [];
   const dispatcher = createDispatcher({
     ...{ store, fleet: fleetOf(site), memory, ruleset: { current: () => compiled }, clock, newId, shadow },
-    ...{ random: seededRandom(1), log: silentLog, metrics: createMetrics() },
+    ...{ random: seededRandom(1), log, metrics: createMetrics() },
     runsAdded: () => {
       rung += 1;
     },
@@ -175,7 +177,7 @@ test('law 2: two events of one batch about the same instance start one run', asy
 
 test('law 2: a cooldown taken by one event of a batch binds the next', async () => {
   const site = world();
-  const cooldown = { forMs: HOUR, per: ['group' as const] };
+  const cooldown = { forMs: HOUR, per: ['group' as const], after: 'dispatch' as const };
   await site.store.append(ids.map((id) => alert(site, id)));
   await start(site, { rules: [rule('swap-it', { cooldown })] });
   await site.clock.advance(SECOND);
@@ -201,7 +203,7 @@ for (const [when, settled] of [
         return new Promise(() => {});
       },
     });
-    const cooldown = { forMs: HOUR, per: ['instance' as const] };
+    const cooldown = { forMs: HOUR, per: ['instance' as const], after: 'dispatch' as const };
     const rules = [rule('swap-it', { cooldown })];
     await real.append(ids.map((id) => alert(site, id)));
     await start(site, { store, rules });
@@ -328,6 +330,25 @@ test('many events are decided in batches, none twice and none left out', async (
   for (let turn = 0; turn < 200 && (await depth(site)) > 0; turn++) await site.clock.advance(SECOND);
   assert.equal(await depth(site), 0);
   assert.equal((await outcomes(site)).length, 1000);
+});
+
+test('the log has the evidence of a decision as it is stored', async () => {
+  const site = world();
+  const lines: Readonly<Record<string, unknown>>[] = [];
+  const log: Log = {
+    ...silentLog,
+    child: () => log,
+    info: (fields: unknown) => void lines.push({ ...(fields as object) }),
+  };
+  const when = { fact: 'group.desired', operator: 'greaterThan', value: 1 };
+  await start(site, { rules: [rule('swap-it', { when })], log });
+  await site.store.append([alert(site, 'i-00000001')]);
+  await site.clock.advance(SECOND);
+  const [stored] = (await site.store.decisions({ limit: 1 })).items;
+  assert.equal(stored?.because.length, 1);
+  const { id: decision, rule: name, outcome, reason, detail, because: evidence, runId: run } = stored;
+  const shared = { decision, rule: name, outcome, reason, detail, evidence, run };
+  assert.deepEqual({ ...lines[0], ...shared }, lines[0]);
 });
 
 test('a daemon that only watches records what it would do, and starts no run', async () => {

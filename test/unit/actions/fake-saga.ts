@@ -5,13 +5,19 @@ import {
   type StepContext,
   type StepOutcome,
 } from '../../../src/actions/action.ts';
+import { type ChainEnd, performActions } from '../../../src/actions/chain.ts';
 import { openJournal } from '../../../src/actions/journal.ts';
 import type { Run, StepRecord } from '../../../src/actions/run.ts';
-import { performActions, type SagaDeps, type SagaEnd } from '../../../src/actions/saga.ts';
+import type { SagaDeps } from '../../../src/actions/saga.ts';
 import type { Claim } from '../../../src/actions/store.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
-import { PLAIN_SWAP } from '../../../src/engine/rule.ts';
+import { type ActionSpec, type InChain, PLAIN_SWAP } from '../../../src/engine/rule.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
+
+const SWAP = { kind: 'swap', swap: PLAIN_SWAP } as const;
+
+/** One action of a chain: its steps, and what the rule says of it. */
+export type Link = { readonly steps: readonly Step[] } & InChain;
 
 const RUN: Run = {
   ...{
@@ -25,7 +31,7 @@ const RUN: Run = {
   },
   ...{ group: { account: '1', region: 'eu-west-1', name: 'web' }, finishedAt: null, attempt: 1, error: null },
   steps: [],
-  actions: [{ kind: 'swap', swap: PLAIN_SWAP }],
+  actions: [],
 };
 
 /** The end of a process that was lost at one of its writes. */
@@ -33,7 +39,7 @@ const CRASHED = { kind: 'crashed' } as const;
 
 /** Where steps leave their effects, and where the run is written; both outlive a process. */
 export class Stage {
-  readonly clock = new ManualClock();
+  readonly clock: ManualClock;
   /** Known by their identity only. */
   readonly clouds = { cloud: {} as SagaDeps['cloud'], waiting: {} as SagaDeps['waiting'] };
   /** What there is, in the order in which it came. */
@@ -48,6 +54,10 @@ export class Stage {
   fenced = false;
   readonly #stopping = new AbortController();
   #crash: () => void = () => {};
+
+  constructor(clock = new ManualClock()) {
+    this.clock = clock;
+  }
 
   stop(): void {
     this.#stopping.abort();
@@ -82,20 +92,31 @@ export class Stage {
     this.told.push(`-${effect}`);
   }
 
-  /** Performs the action from wherever the run stands, as a new process. */
-  async perform(steps: readonly Step[]): Promise<SagaEnd> {
-    const action = defineAction('swap', steps);
+  /** Performs the chain from wherever the run stands, as a new process. */
+  async perform(chain: readonly Link[]): Promise<ChainEnd> {
+    const actions = chain.map(({ steps: _, ...inChain }): ActionSpec => ({ ...SWAP, ...inChain }));
+    this.run = { ...this.run, actions };
     const claim: Claim = { run: this.run, holder: 'h', fence: 1 };
-    return performActions(openJournal(claim, { record: this.#record }, this.clock), [action], this.#deps());
+    const journal = openJournal(claim, { record: this.#record }, this.clock);
+    return performActions(
+      journal,
+      chain.map(({ steps }) => defineAction('swap', steps)),
+      this.#deps(),
+    );
+  }
+
+  /** As `perform` of the one action, while time passes. */
+  finish(steps: readonly Step[], limitMs?: number): Promise<ChainEnd | typeof CRASHED> {
+    return this.finishChain([{ steps }], limitMs);
   }
 
   /** As `perform`, while time passes. */
-  async finish(steps: readonly Step[], limitMs = 86_400_000): Promise<SagaEnd | typeof CRASHED> {
+  async finishChain(chain: readonly Link[], limitMs = 86_400_000): Promise<ChainEnd | typeof CRASHED> {
     const crash = new Promise<typeof CRASHED>((resolve) => {
       this.#crash = () => resolve(CRASHED);
     });
     let over = false;
-    const end = Promise.race([this.perform(steps), crash]).finally(() => {
+    const end = Promise.race([this.perform(chain), crash]).finally(() => {
       over = true;
     });
     await Promise.all([this.clock.advanceUntil(() => over, limitMs), end.catch(() => null)]);
@@ -104,6 +125,11 @@ export class Stage {
 
   states(): readonly string[] {
     return this.run.steps.map(({ name, state }) => `${name} ${state}`);
+  }
+
+  /** As `states`, with action and attempt: `0.2 plan done`. */
+  places(): readonly string[] {
+    return this.run.steps.map(({ action, attempt, name, state }) => `${action}.${attempt} ${name} ${state}`);
   }
 
   readonly #record = (_: Claim, run: Run, step: StepRecord | null): Promise<boolean> => {

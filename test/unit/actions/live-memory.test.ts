@@ -15,6 +15,8 @@ const MARKET = 'm5.large/eu-west-1a/spot';
 
 const EMPTY: MemoryStore = {
   cooldowns: () => Promise.resolve([]),
+  rechecks: () => Promise.resolve([]),
+  starts: () => Promise.resolve([]),
   liveRuns: () => Promise.resolve([]),
   swapsSince: () => Promise.resolve([]),
   pauses: () => Promise.resolve([]),

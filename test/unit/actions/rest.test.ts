@@ -12,62 +12,121 @@ const REFUSED: RunError = { reason: 'policy_budget', message: '' };
 const BROKEN: RunError = { reason: 'market_unavailable', message: '' };
 const HTTP: ActionSpec = { kind: 'http', http: { url: 'http://a', headers: {}, bearerTokenFile: null } };
 
-/** A run that ended failed at AT in the second step of its swap. */
+/** A run whose only attempt of its swap failed at AT in its second step. */
 function run(but: Partial<Run> = {}): Run {
   return {
     ...{ id: 'run_1', decisionId: 'dec_1', rule: 'r', group: groupNamed('web'), instanceId: 'i-1' },
     ...{ actions: [swap()], state: 'failed', dueAt: 0, createdAt: 0, finishedAt: AT, attempt: 1 },
-    ...{ error: BROKEN, steps: steps(0, 0) },
+    ...{ error: BROKEN, steps: steps('0 done', '0 failed') },
     ...but,
   };
 }
 
-/** One step each, of the action of that index. */
-function steps(...actions: readonly number[]): readonly StepRecord[] {
-  return actions.map((action, seq) => ({
-    ...{ seq, action, name: `step-${seq}`, state: 'done', attempt: 1, startedAt: 0, finishedAt: 0 },
-    ...{ detail: {}, error: null },
-  }));
+/** Steps as `action state`, or `action.attempt state`; what failed is broken, or refused where it says so. */
+function steps(...told: readonly string[]): readonly StepRecord[] {
+  return told.map((text, seq) => {
+    const [place = '', state = ''] = text.split(' ');
+    const [action = 0, attempt = 1] = place.split('.').map(Number);
+    const ended = { refused: 'failed', cancelled: 'failed' }[state] ?? state;
+    return {
+      ...{ seq, action, name: `step-${seq}`, attempt, startedAt: 0, finishedAt: 0, detail: {} },
+      ...{ state: ended as StepRecord['state'], error: ERRORS[state] ?? null },
+    };
+  });
 }
+
+const ERRORS: Readonly<Record<string, RunError>> = {
+  failed: BROKEN,
+  undone: BROKEN,
+  undo_failed: BROKEN,
+  refused: REFUSED,
+  cancelled: { reason: 'cancelled', message: '' },
+};
+
+const CHAIN = { actions: [HTTP, swap()] };
+const TOLD_AFTER = { actions: [swap(), HTTP] };
 
 const RESULTS: readonly [rule: string, run: Run, result: ReturnType<typeof swapResult>][] = [
   ['a swap that failed is a failure', run(), 'failed'],
-  ['one that was undone is a failure', run({ state: 'rolled_back' }), 'failed'],
-  ['one that succeeded is a success', run({ state: 'succeeded', error: null }), 'succeeded'],
-  ['one that a person called off is neither', run({ state: 'cancelled' }), null],
+  ['one that was undone is a failure', run({ steps: steps('0 done', '0 undone') }), 'failed'],
+  ['one that could not be undone is a failure', run({ steps: steps('0 done', '0 undo_failed') }), 'failed'],
+  ['one that succeeded is a success', run({ state: 'succeeded', steps: steps('0 done') }), 'succeeded'],
+  ['one that a person called off is neither', run({ steps: steps('0 done', '0 cancelled') }), null],
   ['one that was called off before it began is neither', run({ state: 'cancelled', steps: [] }), null],
   ['one under way is neither', run({ state: 'running', finishedAt: null }), null],
-  ['a plan that was refused is neither', run({ error: REFUSED, steps: steps(0) }), null],
-  ['a plan that could not be made is a failure', run({ steps: steps(0) }), 'failed'],
-  ['what is refused once the group was touched is a failure', run({ error: REFUSED }), 'failed'],
-  ['a run of other actions says nothing when it fails', run({ actions: [HTTP] }), null],
-  ['nor when it succeeds', run({ actions: [HTTP], state: 'succeeded' }), null],
+  ['a plan that was refused is neither', run({ steps: steps('0 refused') }), null],
+  ['a plan that could not be made is a failure', run({ steps: steps('0 failed') }), 'failed'],
   [
-    'a chain whose swap fails is a failure',
-    run({ actions: [HTTP, swap()], steps: steps(0, 1, 1) }),
+    'what is refused once the group was touched is a failure',
+    run({ steps: steps('0 done', '0 refused') }),
     'failed',
   ],
   [
-    'a chain whose swap is refused is neither',
-    run({ actions: [HTTP, swap()], steps: steps(0, 1), error: REFUSED }),
+    'a run of other actions says nothing when it fails',
+    run({ actions: [HTTP], steps: steps('0 failed') }),
     null,
   ],
+  ['nor when it succeeds', run({ actions: [HTTP], state: 'succeeded', steps: steps('0 done') }), null],
   [
-    'a chain that fails before its swap begins is neither',
-    run({ actions: [HTTP, swap()], steps: steps(0) }),
-    null,
+    'a chain whose swap fails is a failure',
+    run({ ...CHAIN, steps: steps('0 done', '1 done', '1 undone') }),
+    'failed',
   ],
-  ['nor is one that fails after its swap', run({ actions: [swap(), HTTP], steps: steps(0, 0, 1) }), null],
+  ['a chain whose swap is refused is neither', run({ ...CHAIN, steps: steps('0 done', '1 refused') }), null],
+  ['a chain that fails before its swap begins is neither', run({ ...CHAIN, steps: steps('0 failed') }), null],
   [
-    'a chain that succeeds is a success when it has a swap',
-    run({ actions: [HTTP, swap()], state: 'succeeded' }),
+    'one that fails after its swap is a success, for the swap was one',
+    run({ ...TOLD_AFTER, steps: steps('0 done', '0 done', '1 failed') }),
     'succeeded',
+  ],
+  [
+    'one that succeeds has a swap that did',
+    run({ ...CHAIN, state: 'succeeded', steps: steps('0 done', '1 done') }),
+    'succeeded',
+  ],
+  [
+    'a swap that failed is a failure, also where the chain went on',
+    run({ ...TOLD_AFTER, steps: steps('0 done', '0 undone', '1 done') }),
+    'failed',
+  ],
+  [
+    'a swap that was refused is none, also where the chain went on',
+    run({ ...TOLD_AFTER, steps: steps('0 refused', '1 done') }),
+    null,
+  ],
+  [
+    'a swap that succeeded though an action before it failed is a success',
+    run({ ...CHAIN, steps: steps('0 failed', '1 done', '1 done') }),
+    'succeeded',
+  ],
+  [
+    'a swap that succeeded when it was tried again is a success',
+    run({ state: 'succeeded', steps: steps('0 done', '0 undone', '0.2 done', '0.2 done') }),
+    'succeeded',
+  ],
+  [
+    'one that failed again is one failure',
+    run({ steps: steps('0 done', '0 undone', '0.2 done', '0.2 undone') }),
+    'failed',
+  ],
+  [
+    'one that failed, and was refused when it was to be tried again, is a failure',
+    run({ steps: steps('0 done', '0 undone', '0.2 refused') }),
+    'failed',
+  ],
+  [
+    'one that was called off when it was to be tried again is neither',
+    run({ steps: steps('0 done', '0 undone', '0.2 cancelled') }),
+    null,
   ],
 ];
 
 describe('what the end of a run says of the swaps of its group', () => {
   for (const [rule, given, result] of RESULTS) it(rule, () => assert.equal(swapResult(given), result));
 });
+
+const WELL: Partial<Run> = { state: 'succeeded', steps: steps('0 done') };
+const OFF: Partial<Run> = { state: 'cancelled', steps: steps('0 done', '0 cancelled') };
 
 /** The streak that the runs come to, one after the other; each fails unless it says otherwise. */
 function streakOf(...runs: readonly Partial<Run>[]): Streak | null {
@@ -79,10 +138,10 @@ function streakOf(...runs: readonly Partial<Run>[]): Streak | null {
 const STREAKS: readonly [rule: string, runs: readonly Partial<Run>[], failures: number][] = [
   ['nothing is held against a group without runs', [], 0],
   ['failures are counted', [{}, {}, {}], 3],
-  ['a success ends the streak', [{}, {}, { state: 'succeeded' }], 0],
-  ['after a success the count begins anew', [{}, {}, { state: 'succeeded' }, {}], 1],
-  ['a refused plan neither counts nor ends it', [{}, { error: REFUSED, steps: steps(0) }, {}], 2],
-  ['nor does a run that was called off', [{}, { state: 'cancelled' }, {}], 2],
+  ['a success ends the streak', [{}, {}, WELL], 0],
+  ['after a success the count begins anew', [{}, {}, WELL, {}], 1],
+  ['a refused plan neither counts nor ends it', [{}, { steps: steps('0 refused') }, {}], 2],
+  ['nor does a run that was called off', [{}, OFF, {}], 2],
   ['the same run counts once', [{ id: 'run_a' }, { id: 'run_a' }], 1],
 ];
 
@@ -92,7 +151,7 @@ describe('a streak', () => {
   }
 
   it('lasts from the end of the run that failed last', () => {
-    assert.deepEqual(streakOf({}, { finishedAt: AT + 7 }, { state: 'cancelled' }), {
+    assert.deepEqual(streakOf({}, { finishedAt: AT + 7 }, OFF), {
       failures: 2,
       lastRun: 'run_1',
       lastAt: AT + 7,

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoffMs, RUN_BACKOFF, STEP_BACKOFF, untilNextLook } from '../../../src/actions/retry.ts';
+import { READ_LAG_MS } from '../../../src/actions/asg/membership.ts';
+import {
+  ACTION_BACKOFF,
+  backoffMs,
+  RUN_BACKOFF,
+  STEP_BACKOFF,
+  untilNextLook,
+} from '../../../src/actions/retry.ts';
 import { createUnavailableMarkets } from '../../../src/actions/unavailable-markets.ts';
 import { createWaker } from '../../../src/actions/waker.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
+import { RETRY_AFTER_MS } from '../../../src/engine/rule.ts';
 
 const least = { next: () => 0 };
 const most = { next: () => 1 };
@@ -23,6 +31,13 @@ test('a backoff doubles from its base to its cap, half of it fixed and half by c
 
 test('a backoff stays at its cap however many attempts there were', () => {
   assert.equal(backoffMs(RUN_BACKOFF, 10_000, most), RUN_BACKOFF.capMs);
+});
+
+test('an action is tried again once readings are believed, and before an interruption has waited for half its notice', () => {
+  for (const attempt of [1, 2, 5, 1000]) {
+    assert.ok(backoffMs(ACTION_BACKOFF, attempt, least) >= Math.max(READ_LAG_MS, RETRY_AFTER_MS));
+    assert.ok(backoffMs(ACTION_BACKOFF, attempt, most) <= 60_000);
+  }
 });
 
 test('looks come at moments that all who wait share, however long each has waited, and never sooner than half the backoff', () => {

@@ -356,7 +356,8 @@ test('a write that the lease refuses inside a step ends the saga at once', async
 
 test('a stop ends the saga between two looks, also in the middle of a wait, and leaves the step open', async () => {
   const stage = new Stage();
-  const work = stage.perform([stage.step('plan'), stage.step('b', { perform: answers(WAIT) })]);
+  const steps = [stage.step('plan'), stage.step('b', { perform: answers(WAIT) })];
+  const work = stage.perform([{ steps }]);
   await stage.clock.advance(MINUTE);
   stage.stop();
   assert.deepEqual(await work, { kind: 'stopped' });
@@ -370,7 +371,7 @@ test('a stop during an undo leaves the undo to the next process', async () => {
     stage.step('b', undo === undefined ? {} : { undo }),
     stage.step('c', { perform: answers(DENIED) }),
   ];
-  const work = stage.perform(steps(() => Promise.resolve({ kind: 'wait', for: 'it' })));
+  const work = stage.perform([{ steps: steps(() => Promise.resolve({ kind: 'wait', for: 'it' })) }]);
   await stage.clock.advance(MINUTE);
   stage.stop();
   assert.deepEqual(await work, { kind: 'stopped' });

@@ -10,7 +10,7 @@ import type { Event } from '../../../src/engine/event.ts';
 import type { GroupView } from '../../../src/engine/fleet.ts';
 import type { RuleSpec } from '../../../src/engine/rule.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
-import { fleet, group, instance, lax, MINUTE, rule, ruleset, trigger } from '../engine/build.ts';
+import { fleet, group, HOUR, instance, lax, MINUTE, rule, ruleset, trigger } from '../engine/build.ts';
 import { openStore } from './fake-walk.ts';
 
 const SECOND = 1000;
@@ -24,11 +24,19 @@ interface World {
   groups: readonly GroupView[];
   readable: boolean;
   full: boolean;
+  /** The rule that there is no room for. */
+  refused: string | null;
+  /** Globs of the groups that are managed. */
+  names: readonly string[];
   reads: number;
 }
 
 function every(name: string, everyMs: number, but: Partial<RuleSpec> = {}): RuleSpec {
   return rule(name, { on: [{ kind: 'every', everyMs }], ...but });
+}
+
+function cron(name: string, expression: string, timezone = 'UTC'): RuleSpec {
+  return rule(name, { on: [{ kind: 'cron', cron: expression, timezone }] });
 }
 
 const named = (name: string): GroupView =>
@@ -39,9 +47,11 @@ function world(rules: readonly RuleSpec[]): World {
   const clock = new ManualClock();
   const store = openStore(clock);
   const site: World = {
-    ...{ clock, sent: [], rules, groups: [named('web')], readable: true, full: false, reads: 0 },
+    ...{ clock, sent: [], rules, groups: [named('web')], readable: true, full: false },
+    ...{ refused: null, names: ['web', 'api'], reads: 0 },
     async append(events) {
-      if (site.full) throw new Failure('inbox_full', 'retry', 'full');
+      if (site.full || events.some(({ labels }) => labels['rule'] === site.refused))
+        throw new Failure('inbox_full', 'retry', 'full');
       const admissions = await store.append(events);
       for (const [position, { labels }] of events.entries()) {
         if (admissions[position] === 'accepted') site.sent.push(`${labels['rule']} ${labels['asg_name']}`);
@@ -61,7 +71,7 @@ function start(site: World): Ticker {
       return Promise.resolve(fleet(...site.groups));
     },
   };
-  const current = { current: () => ruleset(site.rules, [lax({ groups: { names: ['web', 'api'] } })]) };
+  const current = { current: () => ruleset(site.rules, [lax({ groups: { names: site.names } })]) };
   const newId = idMaker(clock, seededRandom(Math.floor(clock.now() % 1000)));
   const random = seededRandom(1);
   const ticker = createTicker({
@@ -85,6 +95,52 @@ test('every period has one event for each rule and managed group', async () => {
   const count = (what: string): number => site.sent.filter((one) => one === what).length;
   assert.deepEqual(['a web', 'a api', 'b web', 'b api'].map(count), [4, 4, 2, 2]);
   assert.equal(site.sent.length, 12);
+});
+
+test('a cron expression wakes its rule at its times, for each managed group', async () => {
+  const site = world([cron('nightly', '5,20 1 * * *', 'Europe/Budapest')]);
+  site.groups = [named('web'), named('api'), named('unmanaged')];
+  start(site);
+  await site.clock.advance(5 * MINUTE - SECOND);
+  assert.deepEqual([site.sent, site.reads], [[], 0]);
+  await site.clock.advance(2 * SECOND);
+  assert.deepEqual(site.sent, ['nightly web', 'nightly api']);
+  await site.clock.advance(15 * MINUTE);
+  assert.equal(site.sent.length, 4);
+});
+
+test('all groups are read once for all rules whose time has come, and not at all while none has', async () => {
+  const rules = Array.from({ length: 20 }, (_, index) =>
+    index % 2 === 0 ? every(`r${index}`, 10 * MINUTE) : cron(`r${index}`, '*/10 * * * *'),
+  );
+  const site = world(rules);
+  site.groups = Array.from({ length: 50 }, (_, index) => named(`g${index}`));
+  site.names = ['g*'];
+  start(site);
+  await site.clock.advance(30 * MINUTE - SECOND);
+  assert.deepEqual([site.sent.length, site.reads], [3 * 20 * 50, 3]);
+});
+
+test('law 2: replicas and restarts at a cron time wake the rule once', async () => {
+  const site = world([cron('nightly', '0 3 * * *')]);
+  await site.clock.advance(3 * HOUR - MINUTE);
+  const [first] = [start(site), start(site)];
+  await site.clock.advance(2 * MINUTE);
+  await first.stop();
+  start(site);
+  await site.clock.advance(MINUTE);
+  assert.deepEqual(site.sent, ['nightly web']);
+});
+
+test('a rule that the inbox has no room for does not keep others out, and none is sent twice', async () => {
+  const site = world([every('a', HOUR), every('b', HOUR)]);
+  site.refused = 'b';
+  start(site);
+  await site.clock.advance(5 * MINUTE);
+  assert.deepEqual(site.sent, ['a web']);
+  site.refused = null;
+  await site.clock.advance(MINUTE);
+  assert.deepEqual(site.sent, ['a web', 'b web']);
 });
 
 test('law 2: a restart within a period sends no second event', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { transition } from '../../../src/actions/run.ts';
+import { type StepRecord, transition } from '../../../src/actions/run.ts';
 import type { Claim, Store } from '../../../src/actions/store.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { openSqliteStore, type SqliteStore } from '../../../src/state/sqlite-store.ts';
@@ -28,17 +28,17 @@ function asked(runId: string, by = 'alice'): Parameters<Store['requestCancel']>[
   return { runId, now: 1, by, unlessBegun: ['release'] };
 }
 
-async function begin(store: Store, claim: Claim, name: string): Promise<void> {
-  const step = {
-    seq: 0,
-    action: 0,
-    name,
-    state: 'running',
-    attempt: 1,
-    startedAt: 1,
-    finishedAt: null,
-  } as const;
-  assert.ok(await store.record(claim, claim.run, { ...step, detail: {}, error: null }));
+async function begin(
+  store: Store,
+  claim: Claim,
+  name: string,
+  rest: Partial<StepRecord> = {},
+): Promise<void> {
+  const step: StepRecord = {
+    ...{ seq: 0, action: 0, name, state: 'running', attempt: 1, startedAt: 1, finishedAt: null },
+    ...{ detail: {}, error: null, ...rest },
+  };
+  assert.ok(await store.record(claim, claim.run, step));
 }
 
 test('a request for a run under way is kept, with who asked first', async () => {
@@ -59,6 +59,25 @@ test('once a step of one of the names has begun, nothing is recorded', async () 
   assert.equal(await store.requestCancel(asked(id)), 'too_late');
   assert.equal(await store.cancelRequestedBy(id), null);
 });
+
+const ATTEMPTS: readonly (readonly [rule: string, steps: readonly Partial<StepRecord>[], answer: string])[] =
+  [
+    ['that is done', [{ state: 'done' }], 'too_late'],
+    ['that failed', [{ state: 'failed' }], 'recorded'],
+    ['that was undone', [{ state: 'undone' }], 'recorded'],
+    ['of an attempt before this one', [{ state: 'failed' }, { attempt: 2, name: 'attach' }], 'recorded'],
+    ['of this attempt, and of one before it', [{ state: 'failed' }, { attempt: 2 }], 'too_late'],
+    ['of an action before this one', [{ state: 'done' }, { action: 1, name: 'call' }], 'too_late'],
+  ];
+for (const [rule, steps, answer] of ATTEMPTS) {
+  test(`a step of one of the names ${rule}: ${answer}`, async () => {
+    const { clock, store } = open();
+    const id = await order({ clock, store }, 'web');
+    const claim = await claimed(store, clock.now());
+    for (const [seq, step] of steps.entries()) await begin(store, claim, 'release', { seq, ...step });
+    assert.equal(await store.requestCancel(asked(id)), answer);
+  });
+}
 
 test('another step does not stand in the way, nor does a lost worker', async () => {
   const { clock, store } = open();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { Database } from '../../../src/state/database.ts';
 import { type Backlog, GroupCommitInbox } from '../../../src/state/inbox.ts';
-import { alert, cloudEvent } from '../../contract/store-samples.ts';
+import { alert, cloudEvent, START } from '../../contract/store-samples.ts';
 import { openTables, temporaryFolder } from './support.ts';
 
 const folder = temporaryFolder();
@@ -79,6 +79,33 @@ describe('an inbox that holds more than its limit, since the limit was lowered',
     const small = new GroupCommitInbox(database, { depth: 5 }, { dedupWindowMs: 60_000, inboxLimit: 3 });
     assert.deepEqual(await small.append(events(0, 2)), ['duplicate', 'duplicate']);
     await assert.rejects(small.append(events(4, 2)), { code: 'inbox_full' });
+  });
+});
+
+describe('foresee', () => {
+  it('tells what append then takes the event for, and writes nothing', async () => {
+    const { inbox, database, backlog } = site();
+    const at = (minutes: number) => ({ receivedAt: START + minutes * 60_000 });
+    const arrivals: readonly [event: ReturnType<typeof alert>, expected: string][] = [
+      [alert(1), 'new'],
+      [alert(1, at(0.5)), 'duplicate'],
+      [alert(1, at(2)), 'repeat'],
+      [alert(1, { ...at(3), status: 'resolved' }), 'new'],
+      [alert(1, { ...at(4), status: 'resolved' }), 'duplicate'],
+      [cloudEvent(2), 'new'],
+      [cloudEvent(2, at(1000)), 'duplicate'],
+    ];
+    for (const [event, expected] of arrivals) {
+      const depth = backlog.depth;
+      assert.deepEqual([inbox.foresee(event), inbox.foresee(event)], [expected, expected]);
+      assert.equal(backlog.depth, depth);
+      const [admission] = await inbox.append([event]);
+      assert.equal(admission, expected === 'duplicate' ? 'duplicate' : 'accepted');
+    }
+    const repeats = database.connection.prepare(
+      'SELECT document FROM events WHERE document LIKE \'%"repeat":true%\'',
+    );
+    assert.equal(repeats.all().length, 1);
   });
 });
 

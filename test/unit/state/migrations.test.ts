@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Database, openDatabase } from '../../../src/state/database.ts';
 import { MIGRATIONS, type Migration, migrate } from '../../../src/state/migrations.ts';
+import { createRuns } from '../../../src/state/runs.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { START } from '../../contract/store-samples.ts';
 
@@ -33,7 +34,28 @@ function tables(database: Database): unknown[] {
     .map(({ name }) => name);
 }
 
+/** A decision and its run, as a version with the first three migrations has written them. */
+const BEFORE_COOLDOWNS_ON_SUCCESS = `
+  INSERT INTO decisions (id, key, at, outcome, reason, event_id, document)
+  VALUES ('dec_1', 'k', 1, 'dispatched', 'matched', 'evt_1', '{}');
+  INSERT INTO runs (id, decision_id, rule, group_key, account, region, group_name, instance_id, actions, state, due_at, created_at, attempt)
+  VALUES ('run_1', 'dec_1', 'r', 'a/b/c', 'a', 'b', 'c', 'i-1', '[]', 'pending', 1, 1, 0);
+`;
+
 describe('migrations', () => {
+  it('leave a run as it is that an earlier version has begun', async () => {
+    const database = openDatabase(':memory:', silentLog);
+    migrate(database, { migrations: MIGRATIONS.slice(0, 3), now: START, log: silentLog });
+    database.connection.exec(BEFORE_COOLDOWNS_ON_SUCCESS);
+    migrate(database, { migrations: MIGRATIONS, now: START, log: silentLog });
+    const store = createRuns(database, silentLog);
+    const claim = await store.claim('w', START, 1000);
+    assert.ok(claim !== null && !('cooldown' in claim.run));
+    assert.ok(await store.record(claim, { ...claim.run, state: 'succeeded', finishedAt: START }, null));
+    assert.deepEqual(await store.liveRuns(), []);
+    assert.equal(database.connection.prepare('SELECT * FROM cooldowns').get(), undefined);
+  });
+
   it('are numbered from 1 without gaps', () => {
     assert.deepEqual(
       MIGRATIONS.map(({ number }) => number),

@@ -18,6 +18,8 @@ class Swap {
   /** Each detail as it was written down, in order. */
   readonly written: Partial<Chained>[] = [];
   readonly bodies: HttpRequest['body'][] = [];
+  readonly keys: (string | undefined)[] = [];
+  attempt = 1;
   answers: Readonly<Record<string, number>> = {};
   readonly #urls: readonly string[];
   #detail: Partial<Chained>;
@@ -41,14 +43,19 @@ class Swap {
   }
 
   #context(): SwapContext {
-    const sendHttp = ({ url, body }: HttpRequest): Promise<HttpAnswer> => {
+    const sendHttp = ({ url, body, headers }: HttpRequest): Promise<HttpAnswer> => {
       this.asked.push(url);
+      this.keys.push(headers['idempotency-key']);
       this.bodies.push(body);
       return Promise.resolve({ status: this.answers[url] ?? 200, text: '' });
     };
     return {
-      run: { id: 'run_1', decisionId: 'dec_1', rule: 'r', group: WEB, instanceId: 'i-1', steps: [] },
+      run: {
+        ...{ id: 'run_1', decisionId: 'dec_1', rule: 'r', group: WEB, instanceId: 'i-1' },
+        ...{ actions: [], steps: [], state: 'running' },
+      },
       action: { kind: 'swap', swap: { ...SPEC, beforeRelease: this.#urls.map(ask) } },
+      attempt: this.attempt,
       world: { sendHttp },
       soFar: (step: string) => (step === 'before-release' ? this.#detail : {}),
       detail: () => ({ waits: { beforeReleaseMs: 42_000 } }),
@@ -150,3 +157,15 @@ test('nothing is asked when it is undone: what was asked of another system has n
 });
 
 test('the step has the time that the plan says', () => assert.equal(new Swap([]).deadline(), 42_000));
+
+test('a swap that is tried again asks anew: what was asked of another system before was for a swap that is undone', async () => {
+  const keys = [];
+  for (const attempt of [1, 1, 2, 3]) {
+    const swap = new Swap(['http://a/']);
+    swap.attempt = attempt;
+    await swap.perform();
+    keys.push(...swap.keys);
+  }
+  assert.equal(keys[0], keys[1]);
+  assert.equal(new Set(keys).size, 3);
+});

@@ -55,6 +55,10 @@ export function limits(rest: Partial<PolicySpec> = {}): EffectivePolicy {
 
 export const NOTHING_HAPPENED: Memory = {
   cooldownUntil: () => null,
+  cooldownRun: () => null,
+  liveRunsOf: () => 0,
+  startsOf: () => 0,
+  recheckAt: () => null,
   liveRun: () => null,
   swaps: () => [],
   interruptions: () => 0,
@@ -146,6 +150,7 @@ export function planInput(parts: PlanParts = {}): PlanInput {
     );
   return {
     ...{ spec: { ...SPEC, ...parts.spec }, instanceId: 'i-1', group, machines, source: TEMPLATE, data },
+    run: 'run_1',
     advice: { kind: 'none' },
     view: groupView(group, machines, pricesIn(data)),
     policy: limits(parts.policy),

@@ -238,9 +238,11 @@ describe('a fleet that fails as a whole', () => {
   }
 });
 
+const SWAP = { run: RUN, attempt: 1 };
+
 describe('the request of an attempt', () => {
   test('is the launch of its market, tagged with run, group and old instance', () => {
-    const request = requestOf(RUN, plan(), [market(A, 'unavailable')]);
+    const request = requestOf(SWAP, plan(), [market(A, 'unavailable')]);
     assert.ok('market' in request);
     const { token, tags, ...rest } = request;
     assert.match(token, /^[\w-]{43}$/);
@@ -261,8 +263,8 @@ describe('the request of an attempt', () => {
   });
 
   test('of a fleet has the markets in place of one market, and is alike otherwise', () => {
-    const { markets, ...rest } = requestOf(RUN, plan(), [fleet()]) as { markets: unknown };
-    const { market: one, ...alike } = requestOf(RUN, plan(), [market(A, 'unavailable')]) as {
+    const { markets, ...rest } = requestOf(SWAP, plan(), [fleet()]) as { markets: unknown };
+    const { market: one, ...alike } = requestOf(SWAP, plan(), [market(A, 'unavailable')]) as {
       market: unknown;
     };
     assert.deepEqual(rest, alike);
@@ -271,23 +273,34 @@ describe('the request of an attempt', () => {
 
   test('is the same each time, through JSON as the store keeps it, and however the attempt stands', () => {
     const sent = fleet({ state: 'sent' });
-    const first = JSON.stringify(requestOf(RUN, plan(), [sent]));
+    const first = JSON.stringify(requestOf(SWAP, plan(), [sent]));
     const again = JSON.parse(JSON.stringify([plan(), [sent]])) as [Parts, LaunchAttempt[]];
-    assert.equal(JSON.stringify(requestOf(RUN, ...again)), first);
-    assert.equal(JSON.stringify(requestOf(RUN, plan(), [fleet()])), first);
+    assert.equal(JSON.stringify(requestOf(SWAP, ...again)), first);
+    assert.equal(JSON.stringify(requestOf(SWAP, plan(), [fleet()])), first);
   });
 
   test('has a token that no other attempt and no other run has', () => {
     const attempts = [fleet(), market(A, 'unavailable'), market(B, 'unavailable')];
     const tokens = ['run_1', 'run_2'].flatMap((id) =>
-      attempts.map((_, index) => requestOf({ ...RUN, id }, plan(), attempts.slice(0, index + 1)).token),
+      attempts.map(
+        (_, index) =>
+          requestOf({ run: { ...RUN, id }, attempt: 1 }, plan(), attempts.slice(0, index + 1)).token,
+      ),
     );
     assert.equal(new Set(tokens).size, 6);
   });
 
+  test('has another token in each attempt of the swap: the first one would bring back the instance of then', () => {
+    const attempts = [market(A, 'unavailable')];
+    const tokens = [1, 2, 3, 12].map((attempt) => requestOf({ run: RUN, attempt }, plan(), attempts).token);
+    assert.equal(new Set(tokens).size, 4);
+    const both = [...attempts, market(B, 'unavailable')];
+    assert.ok(!tokens.includes(requestOf(SWAP, plan(), both).token));
+  });
+
   test('leaves out tags that only AWS may write', () => {
     const tags = { 'aws:cloudformation:stack-name': 'web', team: 'web' };
-    const request = requestOf(RUN, plan({ tags }), [market(A, 'unavailable')]);
+    const request = requestOf(SWAP, plan({ tags }), [market(A, 'unavailable')]);
     assert.deepEqual(
       Object.keys(request.tags).filter((key) => key.startsWith('aws:')),
       [],
@@ -296,7 +309,7 @@ describe('the request of an attempt', () => {
 
   test('cannot be a fleet from a launch configuration, nor anything without an attempt', () => {
     const internal = { code: 'internal' };
-    assert.throws(() => requestOf(RUN, plan({ source: CONFIGURATION }), [fleet()]), internal);
-    assert.throws(() => requestOf(RUN, plan(), []), internal);
+    assert.throws(() => requestOf(SWAP, plan({ source: CONFIGURATION }), [fleet()]), internal);
+    assert.throws(() => requestOf(SWAP, plan(), []), internal);
   });
 });

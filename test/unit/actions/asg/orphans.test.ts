@@ -11,7 +11,7 @@ import {
 } from '../../../../src/actions/asg/orphans.ts';
 import type { Run, StepRecord } from '../../../../src/actions/run.ts';
 import type { Instance, Member } from '../../../../src/cloud/cloud.ts';
-import { type Pair, pair, planInput, spot, WEB } from './fixture.ts';
+import { type Pair, pair, planInput, SPEC, spot, WEB } from './fixture.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const PLACE = { account: WEB.account, region: WEB.region };
@@ -80,6 +80,8 @@ interface Scene {
   readonly details?: Readonly<Record<string, object>>;
   /** Of the steps with details. */
   readonly state?: StepRecord['state'];
+  /** What an earlier attempt of the swap wrote down before it was undone. */
+  readonly undone?: Readonly<Record<string, object>>;
   readonly remedy: Remedy;
 }
 
@@ -237,6 +239,12 @@ const SCENES: readonly Scene[] = [
       remedy: { kind: 'take-back', instanceId: 'i-1' } as const,
     },
     {
+      rule: 'comes back also where an attempt before had put it back',
+      undone: { 'detach-old': { how: 'detach', desiredBefore: 4 } },
+      ...{ details: { 'detach-old': { how: 'detach', desiredBefore: 4 } }, state: 'undo_failed' as const },
+      remedy: { kind: 'take-back', instanceId: 'i-1' } as const,
+    },
+    {
       rule: 'although the run had put it back, was taken out by a person',
       ...{ details: { 'detach-old': { how: 'detach', desiredBefore: 4 } }, state: 'undone' as const },
       remedy: back,
@@ -280,6 +288,20 @@ const SCENES: readonly Scene[] = [
     remedy: terminateOld,
   },
   {
+    rule: 'one that a person took out is spared, also where an attempt before was about to detach it',
+    ...{ oldMachine: RUNS_ON, desired: 4 },
+    undone: { attach: { desiredBefore: 9 }, 'release-old': { how: 'detach', lowered: true } },
+    details: { attach: { desiredBefore: 4 }, 'release-old': { how: 'found-gone', lowered: true } },
+    remedy: back,
+  },
+  {
+    rule: 'the size before the swap is that of the newest attempt',
+    ...{ old: null, desired: 5 },
+    undone: { attach: { desiredBefore: 9 }, 'give-back': { lowered: true } },
+    details: { attach: { desiredBefore: 4 }, 'release-old': { how: 'found-gone', lowered: false } },
+    remedy: lower,
+  },
+  {
     rule: 'a scale-out after the old one left first is not taken for one instance too many',
     ...{ old: null, desired: 5, mark: { ...RAISED, leaving: LEAVING } },
     remedy: back,
@@ -304,20 +326,22 @@ function holdOf(scene: Scene): AbandonedHold {
   return {
     group,
     mark: { run: 'run_1', held: { suspended: [], max: null }, ...scene.mark },
-    run: details === undefined ? null : runWith(details, scene.state),
+    run: details === undefined ? null : runWith(details, scene),
     machines: [...pairs.map((one) => one.machine), ...outside],
   };
 }
 
-function runWith(details: Readonly<Record<string, object>>, state: StepRecord['state'] = 'done'): Run {
-  const steps = Object.entries(details).map(
-    ([name, detail], seq): StepRecord => ({
-      ...{ seq, action: 0, name, state, attempt: 1, startedAt: NOW, finishedAt: NOW, error: null },
-      detail: { ...detail },
-    }),
-  );
+function runWith(details: Readonly<Record<string, object>>, { state = 'done', undone = {} }: Scene): Run {
+  const stepsWith = (attempt: number, ended: StepRecord['state'], all: typeof details): StepRecord[] =>
+    Object.entries(all).map(([name, detail], position) => ({
+      ...{ seq: 100 * attempt + position, action: 0, name, state: ended, attempt, error: null },
+      ...{ startedAt: NOW, finishedAt: NOW, detail: { ...detail } },
+    }));
+  const before = stepsWith(1, 'undone', undone);
+  const steps = [...before, ...stepsWith(before.length === 0 ? 1 : 2, state, details)];
   return {
-    ...{ id: 'run_1', decisionId: 'dec_1', rule: 'r', group: WEB, instanceId: 'i-1', actions: [], steps },
+    ...{ id: 'run_1', decisionId: 'dec_1', rule: 'r', group: WEB, instanceId: 'i-1', steps },
+    actions: [{ kind: 'swap', swap: SPEC }],
     ...{ state: 'failed', dueAt: NOW, createdAt: NOW, finishedAt: NOW, attempt: 1, error: null },
   };
 }

@@ -351,7 +351,7 @@ test('a request carries the group`s propagating tags and Coppice`s own, which no
     { key: 'coppice:run', value: 'run_stolen', propagates: true },
   ];
   const attempt = { market: spot('m6i.large'), state: 'sent', failure: null } as const;
-  const request = requestOf(RUN, planned({ group: { tags } }), [attempt]);
+  const request = requestOf({ run: RUN, attempt: 1 }, planned({ group: { tags } }), [attempt]);
   assert.ok('market' in request);
   assert.deepEqual(request.tags, {
     service: 'web',

@@ -75,6 +75,22 @@ const ROWS: readonly (readonly [rule: string, expected: string, input: Recommend
     'incompatible',
     withX({}, types({ architectures: ['arm64'] })),
   ],
+  [
+    'a type of the previous generation, where only the current one is allowed',
+    'policy_type',
+    withX({ currentGeneration: false }, types({ generations: ['current'] })),
+  ],
+  ['a type of the current generation there', 'ok', withX({}, types({ generations: ['current'] }))],
+  [
+    'a type of the current generation, where only previous ones are allowed',
+    'policy_type',
+    withX({}, types({ generations: ['previous'] })),
+  ],
+  [
+    'generations that contradict each other allow nothing',
+    'policy_type',
+    withX({}, { policy: { ...limits(), instanceTypes: { ...limits().instanceTypes, generations: [] } } }),
+  ],
   ['a virtualization that the image cannot do', 'incompatible', withX({ virtualization: ['paravirtual'] })],
   [
     'an unknown virtualization of the image excludes nothing',

@@ -5,7 +5,7 @@ import { http } from '../../../../src/actions/http/http.ts';
 import type { HttpRequest } from '../../../../src/actions/http/sender.ts';
 import type { Run, StepRecord } from '../../../../src/actions/run.ts';
 import { asFailure, Failure } from '../../../../src/base/failure.ts';
-import type { HttpAction } from '../../../../src/engine/rule.ts';
+import { type HttpAction, PLAIN_SWAP } from '../../../../src/engine/rule.ts';
 
 const WEB = { account: '123456789012', region: 'eu-west-1', name: 'web' };
 const URL = 'http://drainer.test/drain';
@@ -18,20 +18,27 @@ const LAUNCHED: StepRecord = {
 interface Asked {
   readonly http?: Partial<HttpAction['http']>;
   readonly run?: Partial<Run>;
+  readonly attempt?: number;
   /** A failure is thrown. */
   readonly answer?: { readonly status: number; readonly text: string } | Failure;
 }
 
 /** Performs the one step, and tells what was sent. */
-async function call({ http: rest = {}, run = {}, answer = { status: 200, text: '' } }: Asked = {}): Promise<{
-  outcome: StepOutcome | Failure;
-  sent: HttpRequest;
-}> {
+async function call(asked: Asked = {}): Promise<{ outcome: StepOutcome | Failure; sent: HttpRequest }> {
+  const { http: rest = {}, run = {}, attempt = 1, answer = { status: 200, text: '' } } = asked;
   const [step] = http.orderOf({}) as readonly [Step];
   const sent: HttpRequest[] = [];
+  const action: HttpAction = {
+    ...{ kind: 'http', http: { url: URL, headers: { team: 'web' }, bearerTokenFile: '/t', ...rest } },
+  };
   const context = {
-    run: { id: 'run_1', decisionId: 'dec_1', rule: 'r', group: WEB, instanceId: 'i-1', steps: [], ...run },
-    action: { kind: 'http', http: { url: URL, headers: { team: 'web' }, bearerTokenFile: '/t', ...rest } },
+    run: {
+      ...{ id: 'run_1', decisionId: 'dec_1', rule: 'r', group: WEB, instanceId: 'i-1', steps: [] },
+      ...{ state: 'running', actions: [{ kind: 'swap', swap: PLAIN_SWAP }, action] },
+      ...run,
+    },
+    attempt,
+    action,
     world: {
       sendHttp(request: HttpRequest) {
         sent.push(request);
@@ -101,14 +108,37 @@ test('the other system is told of what it is asked, by names that stay', async (
   const { sent } = await call();
   assert.deepEqual(sent.body, {
     ...{ run: 'run_1', decision: 'dec_1', rule: 'r', instance: 'i-1', replacement: null },
+    failures: [],
     group: { key: '123456789012/eu-west-1/web', ...WEB },
   });
   assert.deepEqual([sent.url, sent.bearerTokenFile, sent.headers['team']], [URL, '/t', 'web']);
 });
 
+async function told(...steps: readonly StepRecord[]): Promise<{ replacement: unknown; failures: unknown }> {
+  const { sent } = await call({ run: { steps } });
+  return sent.body as { replacement: unknown; failures: unknown };
+}
+
 test('the replacement is told once there is one', async () => {
-  const { sent } = await call({ run: { steps: [LAUNCHED] } });
-  assert.equal((sent.body as { replacement: unknown }).replacement, 'i-new');
+  assert.equal((await told(LAUNCHED)).replacement, 'i-new');
+});
+
+const ERROR = { reason: 'instance_lost', message: 'it died' } as const;
+const UNDONE: StepRecord = { ...LAUNCHED, state: 'undone', error: ERROR };
+const CALLING: StepRecord = { ...LAUNCHED, seq: 9, action: 1, name: 'call', state: 'running', detail: {} };
+
+test('a replacement that has been terminated again is not told, in whichever attempt it was launched', async () => {
+  assert.equal((await told(UNDONE)).replacement, null);
+  const again = { ...LAUNCHED, seq: 3, attempt: 2 };
+  assert.equal((await told(LAUNCHED, { ...again, name: 'plan' })).replacement, null);
+  assert.equal((await told(UNDONE, { ...again, detail: { instanceId: 'i-2' } })).replacement, 'i-2');
+});
+
+test('what failed earlier in the chain is told, so that nobody takes the instance for swapped', async () => {
+  assert.deepEqual((await told(UNDONE, CALLING)).failures, [
+    { action: 'swap', outcome: 'rolled_back', ...ERROR },
+  ]);
+  assert.deepEqual((await told(LAUNCHED, CALLING)).failures, []);
 });
 
 const keyOf = async (asked: Asked = {}): Promise<string | undefined> =>
@@ -116,6 +146,10 @@ const keyOf = async (asked: Asked = {}): Promise<string | undefined> =>
 
 test('the same request of a run always has the same key, so a repetition can be told from a second request', async () => {
   assert.equal(await keyOf(), await keyOf({ answer: { status: 202, text: '' } }));
+});
+
+test('a request that is tried again as a whole is still the same: what came of the first may only be unknown', async () => {
+  assert.equal(await keyOf(), await keyOf({ attempt: 2 }));
 });
 
 test('requests that differ have keys that differ: a key with another body would be refused', async () => {
