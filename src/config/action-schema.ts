@@ -4,6 +4,7 @@ import {
   type ActionSpec,
   HEADROOMS,
   type HttpAction,
+  type InChain,
   LIFECYCLE_HOOKS,
   type RemovalSpec,
   SWAP_ORDERS,
@@ -12,7 +13,7 @@ import {
   type SwapWaits,
 } from '../engine/rule.ts';
 import { duration, share } from './quantities.ts';
-import { mistake, oneFormOf } from './schema-issues.ts';
+import { keysElsewhere, mistake, oneFormOf } from './schema-issues.ts';
 
 export const order = z.enum(SWAP_ORDERS);
 export const headroom = z.enum(HEADROOMS);
@@ -105,8 +106,36 @@ function hasCredentials(url: string): boolean {
   return username !== '' || password !== '';
 }
 
+/** Runs that are tried again more often than this keep their group from everything else. */
+const MOST_RETRIES = 5;
+
+/** What every action of a chain takes. */
+const inChain = {
+  onFailure: z
+    .enum(['stop', 'continue'])
+    .default('stop')
+    .describe('Whether the actions after this one are performed although it failed.'),
+  timeout: duration(1000)
+    .optional()
+    .describe('Longest time for the action, all attempts together. Default: those of its steps.'),
+  retries: z
+    .int()
+    .min(0)
+    .max(MOST_RETRIES)
+    .default(0)
+    .describe('How often it is tried again, whole, after it failed and left nothing behind.'),
+};
+
 const httpAction = z
-  .strictObject({ http: http.describe('Ask another system, and go on when it agrees.') })
+  .strictObject(
+    { http: http.describe('Ask another system, and go on when it agrees.') },
+    {
+      error: keysElsewhere(
+        Object.keys(inChain),
+        'only actions of then have it, and those of beforeRelease share the time of waits.beforeRelease, and fail and are tried again with their swap',
+      ),
+    },
+  )
   .transform((given): HttpAction => ({ kind: 'http', http: given.http }));
 
 const swap: z.ZodType<SwapSpec> = z
@@ -173,21 +202,43 @@ const removal: z.ZodType<RemovalSpec> = z.strictObject({
     ),
 });
 
+interface ChainKeys {
+  readonly onFailure: 'stop' | 'continue';
+  readonly timeout?: number | undefined;
+  readonly retries: number;
+}
+
+/** Only what differs from the usual. */
+function chained({ onFailure, timeout, retries }: ChainKeys): InChain {
+  return {
+    ...(onFailure === 'continue' ? { onFailure } : {}),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(retries === 0 ? {} : { retries }),
+  };
+}
+
 const swapAction = z
-  .strictObject({ swap: swap.describe('Replace the instance by one of another market.') })
-  .transform((given): ActionSpec => ({ kind: 'swap', swap: given.swap }));
+  .strictObject({ swap: swap.describe('Replace the instance by one of another market.'), ...inChain })
+  .transform((given): ActionSpec => ({ kind: 'swap', swap: given.swap, ...chained(given) }));
 const detachAction = z
-  .strictObject({ detach: removal.describe('Take the instance out of its group, and leave it running.') })
-  .transform((given): ActionSpec => ({ kind: 'detach', detach: given.detach }));
+  .strictObject({
+    detach: removal.describe('Take the instance out of its group, and leave it running.'),
+    ...inChain,
+  })
+  .transform((given): ActionSpec => ({ kind: 'detach', detach: given.detach, ...chained(given) }));
 const terminateAction = z
   .strictObject({
     terminate: removal.describe('Terminate the instance through its group, with its hooks and draining.'),
+    ...inChain,
   })
-  .transform((given): ActionSpec => ({ kind: 'terminate', terminate: given.terminate }));
+  .transform((given): ActionSpec => ({ kind: 'terminate', terminate: given.terminate, ...chained(given) }));
+const httpInChain = z
+  .strictObject({ http: http.describe('Ask another system, and go on when it agrees.'), ...inChain })
+  .transform((given): ActionSpec => ({ kind: 'http', http: given.http, ...chained(given) }));
 
 /** One entry of a rule's `then`. */
 export const action: z.ZodType<ActionSpec> = z
-  .union([swapAction, detachAction, terminateAction, httpAction], {
+  .union([swapAction, detachAction, terminateAction, httpInChain], {
     error: oneFormOf('swap', 'detach', 'terminate', 'http'),
   })
   .meta({ id: 'action', description: 'One of swap, detach, terminate or http.' });

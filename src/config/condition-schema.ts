@@ -9,7 +9,8 @@ import { mistake, oneFormOf } from './schema-issues.ts';
  */
 export const condition: z.ZodType<ConditionSpec> = z
   .lazy(() =>
-    z.union([all, any, not, named, comparison], {
+    // Most nodes are comparisons: each form that is tried in vain costs as much as the right one.
+    z.union([comparison, all, any, not, named], {
       error: oneFormOf('all', 'any', 'not', 'condition', 'fact'),
     }),
   )

@@ -1,11 +1,11 @@
 import { LINT_ERRORS, LINT_WARNINGS, type LintCode } from '../engine/problem.ts';
+import { shorten } from '../engine/shorten.ts';
 
 /** What is wrong with a file before the lint can look at it. Closed set, with the lint's; shown in docs/rules.md. */
 export const FILE_ERRORS = {
   'bad-alert': 'the name of an alert is a glob; use `type` for several',
   'bad-alias': 'a YAML alias has no anchor, stands inside what it stands for, or its anchor is set twice',
   'bad-amount': 'an amount is neither a whole number nor a percentage',
-  'bad-budget': 'budgets are neither a list with an entry nor the word `unlimited`',
   'bad-header': 'the name or the value of an HTTP header cannot be sent',
   'bad-key': 'a key is not text, or cannot be one',
   'bad-name': 'a name is not in kebab-case, or too long',
@@ -19,6 +19,7 @@ export const FILE_ERRORS = {
   'missing-key': 'a key that must be there is not',
   'mixed-keys': 'keys that exclude each other stand together',
   'no-rule-files': 'the path leads to no rule file',
+  'no-test-files': 'the path leads to no tests of rules',
   'not-found': 'the path leads nowhere',
   'out-of-range': 'a value is too small or too large',
   'selects-all': 'the policy would select every group without saying so',
@@ -26,7 +27,9 @@ export const FILE_ERRORS = {
   'too-deep': 'values or directories nest too deep',
   'too-large': 'the file is too large, or stands for too much once its aliases are expanded',
   'too-many-files': 'there are so many files that the path is probably wrong',
+  'too-many-problems': 'there are so many problems that not all were looked for',
   'unknown-key': 'there is no such key here',
+  'unknown-rule': 'a test is not about a rule of that name',
   unreadable: 'the file or directory cannot be read',
   'wrong-type': 'a value is of another kind than the key takes',
   'wrong-value': 'a value is none of those that the key takes',
@@ -42,7 +45,7 @@ export interface FileProblem {
   readonly column: number;
   readonly severity: 'error' | 'warning';
   readonly code: ProblemCode;
-  /** What is wrong and what to do, in one sentence. */
+  /** What is wrong and what to do, in one sentence of at most 1000 characters. */
   readonly message: string;
 }
 
@@ -50,6 +53,7 @@ export interface FileProblem {
 export const UNREADABLE_CODES: ReadonlySet<ProblemCode> = new Set([
   'not-found',
   'no-rule-files',
+  'no-test-files',
   'unreadable',
 ]);
 
@@ -59,10 +63,20 @@ export function formatProblem(problem: FileProblem): string {
   return `${file}:${line}:${column}: ${severity}: ${message} [${code}]`;
 }
 
-/** An error about a whole file or path. */
+/** A message may repeat a text of the file, which can be as long as the file. */
+const LONGEST_MESSAGE = 1000;
+
+/** An error about a whole file or path. Every problem is made from one, so that no message is longer than it may be. */
 export function wholeFile(file: string, code: ProblemCode, message: string): FileProblem {
-  return { file, line: 1, column: 1, severity: 'error', code, message };
+  return { file, line: 1, column: 1, severity: 'error', code, message: shorten(message, LONGEST_MESSAGE) };
 }
+
+/** Says, behind the last problem that is told, that there may be more. */
+export function restUnread({ file, line, column }: FileProblem): FileProblem {
+  return { ...wholeFile(file, 'too-many-problems', TOO_MANY), line, column };
+}
+
+const TOO_MANY = 'so much is wrong that not all of it was looked at; begin with what is told';
 
 /** Order of a report: by file, then by place; several at one place stay in the order they were found. */
 export function byPlace(a: FileProblem, b: FileProblem): number {

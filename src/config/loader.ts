@@ -2,22 +2,25 @@ import { type FileProblem, isError } from './file-problem.ts';
 import { mergeRules, type RuleLists } from './merge.ts';
 import { type Snapshot, type SnapshotFs, takeSnapshot } from './snapshot.ts';
 
-/** Rules that may go into force, or everything that speaks against it. */
-export type LoadResult =
-  | ({
-      readonly kind: 'loaded';
-      /** SHA-256 over names and contents of the files, hexadecimal. */
-      readonly hash: string;
-      readonly files: readonly string[];
-      readonly warnings: readonly FileProblem[];
-    } & RuleLists)
-  | {
-      readonly kind: 'rejected';
-      /** Null when something could not be read. */
-      readonly hash: string | null;
-      /** All of all files; at least one error; warnings too. */
-      readonly problems: readonly FileProblem[];
-    };
+/** Rules that may go into force. */
+export interface Loaded extends RuleLists {
+  readonly kind: 'loaded';
+  /** SHA-256 over names and contents of the files, hexadecimal. */
+  readonly hash: string;
+  readonly files: readonly string[];
+  readonly warnings: readonly FileProblem[];
+}
+
+/** Everything that speaks against it. */
+export interface Rejected {
+  readonly kind: 'rejected';
+  /** Null when something could not be read. */
+  readonly hash: string | null;
+  /** All of all files; at least one error; warnings too. */
+  readonly problems: readonly FileProblem[];
+}
+
+export type LoadResult = Loaded | Rejected;
 
 /**
  * Reads the rule files that the paths name (files, directories, globs) as of one time, and checks all of them. Any

@@ -1,8 +1,9 @@
+import { MOST_NAMED } from '../engine/inline.ts';
 import { lint } from '../engine/lint.ts';
 import type { PolicySpec } from '../engine/policy.ts';
-import type { Problem } from '../engine/problem.ts';
+import { MOST_PROBLEMS, type Problem } from '../engine/problem.ts';
 import type { ConditionSpec, RuleSpec } from '../engine/rule.ts';
-import { byPlace, type FileProblem, wholeFile } from './file-problem.ts';
+import { byPlace, type FileProblem, restUnread, wholeFile } from './file-problem.ts';
 import { type Entry, type RuleFile, readRuleFile } from './rule-file.ts';
 import { type Path, valueAt } from './yaml-source.ts';
 
@@ -15,12 +16,19 @@ export interface RuleLists {
 
 /**
  * Reads and merges rule files: structure first, then names, then the engine's lint over all that is well-formed.
- * `problems` has everything that is wrong with any file; the lists are only of use when none of them is an error.
+ * `problems` has everything that is wrong with any file, up to MOST_PROBLEMS; the lists are only of use when none of them is
+ * an error.
  */
 export function mergeRules(
   files: readonly { readonly file: string; readonly text: string }[],
 ): RuleLists & { readonly problems: readonly FileProblem[] } {
-  const read = files.map(({ file, text }) => readRuleFile(file, text));
+  return mergeRuleFiles(readAll(files));
+}
+
+/** As `mergeRules`, of files that were read before. */
+export function mergeRuleFiles(
+  read: readonly RuleFile[],
+): RuleLists & { readonly problems: readonly FileProblem[] } {
   const rules = read.flatMap((one) => one.rules);
   const policies = read.flatMap((one) => one.policies);
   const conditions = read.flatMap((one) => one.conditions);
@@ -30,14 +38,36 @@ export function mergeRules(
     conditions: byName(conditions),
   };
   const entries: Entries = { rules, policies, conditions };
+  const tooMany = tooManyConditions(conditions);
+  const named = tooMany.length === 0 ? namesOf(read) : null;
+  const found = lint(tooMany.length === 0 ? lists : { ...lists, conditions: {} });
   const problems = [
     ...read.flatMap((one) => one.problems),
     ...sameNames('rule', rules),
     ...sameNames('policy', policies),
     ...sameNames('condition', conditions),
-    ...believable(lint(lists), read).map((problem) => placed(problem, entries)),
+    ...tooMany,
+    ...believable(found, lists, named).map((problem) => placed(problem, entries)),
   ];
-  return { ...lists, problems: problems.toSorted(byPlace) };
+  return { ...lists, problems: bounded(problems.toSorted(byPlace)) };
+}
+
+/** Files after those that have more problems than are told are not read. */
+function readAll(files: readonly { readonly file: string; readonly text: string }[]): readonly RuleFile[] {
+  const read: RuleFile[] = [];
+  let problems = 0;
+  for (const { file, text } of files) {
+    if (problems > MOST_PROBLEMS) break;
+    const one = readRuleFile(file, text);
+    problems += one.problems.length;
+    read.push(one);
+  }
+  return read;
+}
+
+function bounded(problems: readonly FileProblem[]): readonly FileProblem[] {
+  const last = problems[MOST_PROBLEMS];
+  return last === undefined ? problems : [...problems.slice(0, MOST_PROBLEMS), restUnread(last)];
 }
 
 /** Without a prototype: `constructor` is a fine name for a condition, and must not be found when nobody wrote it. */
@@ -51,6 +81,15 @@ interface Entries {
   readonly rules: readonly Entry<RuleSpec>[];
   readonly policies: readonly Entry<PolicySpec>[];
   readonly conditions: readonly Entry<ConditionSpec>[];
+}
+
+/** Each of them is looked at once for every rule that refers to it, so there must be an end. */
+function tooManyConditions(conditions: readonly Entry<unknown>[]): readonly FileProblem[] {
+  const message = `there are more than ${MOST_NAMED} named conditions; are they made by a program?`;
+  return conditions.slice(MOST_NAMED, MOST_NAMED + 1).map((entry) => ({
+    ...wholeFile(entry.source.file, 'too-many-conditions', message),
+    ...placeOfName(entry),
+  }));
 }
 
 /** Names are what metrics, cooldowns and other files refer to, so each kind has every name once. */
@@ -74,13 +113,23 @@ function placeOfName({ source, path }: Entry<unknown>): { readonly line: number;
 
 /**
  * The engine's findings but for two kinds: names given twice, of which it does not know the places, and references to
- * a condition that may stand in what could not be read.
+ * a condition that stands in what is not well-formed, or may stand in what could not be read.
  */
-function believable(found: readonly Problem[], read: readonly RuleFile[]): readonly Problem[] {
-  const complete = read.every(({ problems }) => problems.length === 0);
-  return found.filter(
-    ({ code, path }) => code !== 'duplicate-name' && (complete || path.at(-1) !== 'condition'),
-  );
+function believable(
+  found: readonly Problem[],
+  lists: RuleLists,
+  named: ReadonlySet<unknown> | null,
+): readonly Problem[] {
+  return found.filter(({ code, path }) => {
+    if (code === 'unknown-condition') return named !== null && !named.has(valueAt(lists, path));
+    return code !== 'duplicate-name';
+  });
+}
+
+/** Names of all conditions, those that are not well-formed included; null when a file may have others. */
+function namesOf(read: readonly RuleFile[]): ReadonlySet<string> | null {
+  const names = read.flatMap(({ named }) => named ?? []);
+  return read.every(({ named }) => named !== null) ? new Set(names) : null;
 }
 
 function placed({ severity, code, message, path }: Problem, entries: Entries): FileProblem {

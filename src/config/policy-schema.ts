@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { given } from '../base/given.ts';
-import type { PolicySpec } from '../engine/policy.ts';
+import { type BudgetSpec, GENERATIONS, type PolicySpec } from '../engine/policy.ts';
 import { headroom, lifecycleHooks, order, waits } from './action-schema.ts';
 import { amount, duration, percent, relativeRange, share } from './quantities.ts';
 import { description, name, texts } from './rule-schema.ts';
@@ -56,6 +56,11 @@ const instanceTypes = z.strictObject({
     .min(1)
     .exactOptional()
     .describe('Processor architectures. Default: those of the own type of the group.'),
+  generations: z
+    .array(z.enum(GENERATIONS))
+    .min(1)
+    .exactOptional()
+    .describe('Generations, as AWS calls a type: current or previous. Default: any.'),
   vcpus: relativeRange.exactOptional().describe('Range relative to the own type of the group, e.g. 1x..2x.'),
   memory: relativeRange.exactOptional().describe('Range relative to the own type of the group, e.g. 1x..2x.'),
   burstable: z
@@ -81,14 +86,50 @@ const weights = z
   });
 
 const UNLIMITED = mistake('bad-budget', "must be a list of {swaps, per}, or 'unlimited'");
+const ENTRY = mistake('bad-budget', "must be {swaps, per}, {swaps, schedule, duration}, or 'unlimited'");
+const NO_SPAN = "needs the key 'per', or 'schedule' and 'duration'";
+const HALF_WINDOW = "needs both keys 'schedule' and 'duration', or neither";
 const budget = z
   .strictObject({
     swaps: amount.describe('A number of swaps, or a share of desired such as 10%.'),
-    per: duration(1).describe('Length of the window, which slides.'),
+    per: duration(1)
+      .optional()
+      .describe('Length of the time that is counted, which slides. Default: from the opening of the window.'),
+    schedule: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('When a window opens: minute, hour, day, month, weekday. Default: the budget always holds.'),
+    duration: duration(1).optional().describe('How long the window stays open.'),
+    timezone: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('IANA time zone of the schedule, e.g. Europe/Budapest. Default: UTC.'),
   })
-  .transform(({ swaps, per }) => ({ swaps, perMs: per }));
+  .refine(({ per, schedule }) => per !== undefined || schedule !== undefined, {
+    error: mistake('missing-key', NO_SPAN),
+  })
+  .refine(({ schedule, duration: length }) => (schedule === undefined) === (length === undefined), {
+    error: mistake('missing-key', HALF_WINDOW),
+  })
+  .refine(({ schedule, timezone }) => schedule !== undefined || timezone === undefined, {
+    error: mistake('missing-key', "needs the key 'schedule', or no 'timezone'"),
+  })
+  .transform(
+    ({ swaps, per, schedule, duration: durationMs, timezone = 'UTC' }): BudgetSpec => ({
+      swaps,
+      ...given({ perMs: per }),
+      ...(schedule === undefined || durationMs === undefined
+        ? {}
+        : { window: { schedule, timezone, durationMs } }),
+    }),
+  );
+const budgetEntry = z.union([z.literal('unlimited'), budget], {
+  error: ({ input }) => (typeof input === 'object' && input !== null ? undefined : ENTRY),
+});
 // An empty list could be taken for "no limit" as well as for "none allowed".
-const budgetList = z.array(budget).min(1, {
+const budgetList = z.array(budgetEntry).min(1, {
   error: mistake('bad-budget', "must not be empty; to switch the safety off, write 'unlimited'"),
 });
 const budgets = z.union([z.literal('unlimited'), budgetList], {
@@ -124,7 +165,7 @@ export const policy: z.ZodType<PolicySpec> = z
     cooldown: duration().optional().describe('Shortest time between two voluntary swaps of a group.'),
     budgets: budgets
       .exactOptional()
-      .describe('How many voluntary swaps may start in a window; the strictest holds.'),
+      .describe('How many voluntary swaps may start; the strictest of those that hold at the time counts.'),
     minHealthy: share
       .exactOptional()
       .describe('Share of desired that must be in service before a voluntary swap.'),

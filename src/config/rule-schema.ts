@@ -3,6 +3,7 @@ import { ALERT_TYPE_PREFIX } from '../engine/event.ts';
 import {
   type ActionSpec,
   type CooldownScope,
+  type RuleLimits,
   type RuleSpec,
   TARGET_PICKS,
   type TargetPick,
@@ -25,7 +26,10 @@ export const name = z
   .max(LONGEST_NAME, { error: mistake('bad-name', `must have at most ${LONGEST_NAME} characters`) });
 
 export const description = z.string().min(1);
-export const texts = z.array(z.string().min(1)).min(1);
+/** Twice what AWS allows for the name of a group; no glob of that length is too large a pattern. */
+const LONGEST_TEXT = 500;
+const text = z.string().min(1).max(LONGEST_TEXT);
+export const texts = z.array(text).min(1);
 
 const alertName = z
   .string()
@@ -35,7 +39,9 @@ const alertName = z
   });
 
 const filters = {
-  matchers: texts
+  matchers: z
+    .array(z.string().min(1))
+    .min(1)
     .optional()
     .describe(
       'Label matchers in Alertmanager\'s syntax, e.g. cluster=~"prod-.*"; all must hold. RE2, anchored.',
@@ -54,11 +60,21 @@ const alertTrigger = z
   .strictObject({ alert: alertName.describe('Name of the alert (its label alertname).'), ...filters })
   .transform(({ alert, ...rest }) => typeTrigger(`${ALERT_TYPE_PREFIX}${alert}`, rest));
 const eventTrigger = z
-  .strictObject({ type: z.string().min(1).describe('Event type; * and ? make it a glob.'), ...filters })
+  .strictObject({ type: text.describe('Event type; * and ? make it a glob.'), ...filters })
   .transform(({ type, ...rest }) => typeTrigger(type, rest));
 const timeTrigger = z
   .strictObject({ every: duration(1000).describe('Evaluated this often, for each managed group.') })
   .transform(({ every }): TriggerSpec => ({ kind: 'every', everyMs: every }));
+
+const cronTrigger = z
+  .strictObject({
+    cron: z
+      .string()
+      .min(1)
+      .describe('Evaluated at these times, for each managed group: minute, hour, day, month, weekday.'),
+    timezone: z.string().min(1).default('UTC').describe('IANA time zone of the times, e.g. Europe/Budapest.'),
+  })
+  .transform(({ cron, timezone }): TriggerSpec => ({ kind: 'cron', cron, timezone }));
 
 function typeTrigger(
   type: string,
@@ -78,8 +94,10 @@ function typeTrigger(
 }
 
 const trigger = z
-  .union([alertTrigger, eventTrigger, timeTrigger], { error: oneFormOf('alert', 'type', 'every') })
-  .meta({ id: 'trigger', description: 'One of alert, type or every.' });
+  .union([alertTrigger, eventTrigger, timeTrigger, cronTrigger], {
+    error: oneFormOf('alert', 'type', 'every', 'cron'),
+  })
+  .meta({ id: 'trigger', description: 'One of alert, type, every or cron.' });
 const triggers: z.ZodType<readonly TriggerSpec[]> = z
   .union([trigger, z.array(trigger).min(1)])
   .transform((given) => (Array.isArray(given) ? given : [given]));
@@ -118,8 +136,34 @@ const cooldown = z
       .min(1)
       .default(['group'])
       .describe('What makes up the key: group, instance, rule, labels.<name>.'),
+    after: z
+      .enum(['dispatch', 'success'])
+      .default('dispatch')
+      .describe(
+        'When it begins: with the decision; or once the run has succeeded, the rule being quiet meanwhile, too.',
+      ),
   })
-  .transform(({ for: forMs, per }) => ({ forMs, per }));
+  .transform(({ for: forMs, per, after }) => ({ forMs, per, after }));
+
+const most = z.int().min(1);
+const limits = z
+  .strictObject({
+    concurrent: most.optional().describe('Most runs of the rule that are under way at a time.'),
+    max: most.optional().describe('Most runs of the rule that are begun within the time of per.'),
+    per: duration(1).optional().describe('Length of the window of max, which slides.'),
+  })
+  .refine(({ concurrent, max, per }) => [concurrent, max, per].some((one) => one !== undefined), {
+    error: mistake('missing-key', "needs the key 'concurrent', or 'max' and 'per'"),
+  })
+  .refine(({ max, per }) => (max === undefined) === (per === undefined), {
+    error: mistake('missing-key', "needs both keys 'max' and 'per', or neither"),
+  })
+  .transform(
+    ({ concurrent, max, per }): RuleLimits => ({
+      concurrent: concurrent ?? null,
+      starts: max === undefined || per === undefined ? null : { max, perMs: per },
+    }),
+  );
 
 /** As a constant, since the linter takes a literal `then` in an object for a promise. */
 const ACTIONS = 'then';
@@ -137,7 +181,13 @@ export const rule: z.ZodType<RuleSpec> = z
     target: target
       .optional()
       .describe('Which instance is meant when the event names only a group. Default: the one of the event.'),
+    delay: duration()
+      .optional()
+      .describe(
+        'Look again after so long, and act only if everything still holds and the alert still fires.',
+      ),
     cooldown: cooldown.optional().describe('How long the rule stays quiet after it acted. Default: none.'),
+    limits: limits.optional().describe('How much the rule may do, over all groups. Default: no limit.'),
     [ACTIONS]: z.array(action).min(1).describe('Actions, in order.'),
     mode: z
       .enum(['enforce', 'shadow'])
@@ -145,13 +195,15 @@ export const rule: z.ZodType<RuleSpec> = z
       .describe('shadow decides and records, but does nothing.'),
     enabled: z.boolean().default(true).describe('A switch.'),
   })
-  .transform((given) => ({
+  .transform(({ delay, ...given }) => ({
     ...given,
+    delayMs: delay ?? 0,
     description: given.description ?? null,
     subject: given.subject ?? null,
     when: given.when ?? null,
     target: given.target ?? null,
     cooldown: given.cooldown ?? null,
+    limits: given.limits ?? null,
     [ACTIONS]: given[ACTIONS].map((one) => worthwhile(one, given.target?.pick)),
   }));
 

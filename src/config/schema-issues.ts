@@ -19,6 +19,23 @@ export function mistake(code: ProblemCode, predicate: string): string {
   return `${code}|${predicate}`;
 }
 
+/** What is wrong with a value as a whole, at a path from it; the message is one of `mistake`. */
+export interface Complaint {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** For `transform`: refuses a value for all that is said against it. It only runs when every part is sound, as `superRefine` does not. */
+export function unless<T>(
+  complaints: (value: T) => readonly Complaint[],
+): (value: T, context: z.RefinementCtx) => T {
+  return (value, context) => {
+    for (const { path, message } of complaints(value))
+      context.addIssue({ code: 'custom', path: [...path], message });
+    return value;
+  };
+}
+
 /**
  * For the `error` option of a union of maps of which each has one of the keys, and none has two. Where one key is there,
  * or one that is nearly it, that branch says what is wrong.
@@ -37,16 +54,35 @@ export function oneFormOf(
   };
 }
 
-/** Checks data against a schema: its output, or every mistake in it. */
+/** Mistakes of one value that are told: more are not read, and finding out which hide others takes time by the square. */
+const MOST_MISTAKES = 100;
+
+/** For the `error` option of a map without keys that have their place nearby: what to tell whoever writes them here. */
+export function keysElsewhere(
+  keys: readonly string[],
+  advice: string,
+): (issue: z.core.$ZodRawIssue) => string | undefined {
+  return ({ code, inst }) =>
+    code === 'unrecognized_keys'
+      ? mistake('unknown-key', [knownKeys(inst).join(' '), keys.join(' '), advice].join('; '))
+      : undefined;
+}
+
+/**
+ * Checks data, or the part of it that a path leads to, against a schema: its output, or the mistakes in it, the first
+ * hundred. Paths and messages are as from the top of the data.
+ */
 export function checkSchema<T>(
   schema: z.ZodType<T>,
   data: unknown,
+  above: Path = [],
 ):
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'wrong'; readonly mistakes: readonly Mistake[] } {
-  const result = schema.safeParse(data, { error: describe });
+  const result = schema.safeParse(valueAt(data, above), { error: describe });
   if (result.success) return { kind: 'ok', value: result.data };
-  const found = result.error.issues.flatMap((issue) => flatten(issue, data, []));
+  const issues = result.error.issues.slice(0, MOST_MISTAKES);
+  const found = issues.flatMap((issue) => flatten(issue, data, above)).slice(0, MOST_MISTAKES);
   return { kind: 'wrong', mistakes: found.filter((one) => !isMisspelledOf(one, found)) };
 }
 
@@ -73,7 +109,7 @@ function describe(issue: z.core.$ZodRawIssue): string {
   if (issue.code === 'invalid_value')
     return mistake('wrong-value', oneOf(issue.input, issue.values.map(String)));
   if (issue.code === 'too_small') return describeSmall(issue);
-  if (issue.code === 'too_big') return mistake('out-of-range', `must be at most ${issue.maximum}`);
+  if (issue.code === 'too_big') return describeBig(issue);
   return UNDECIDED;
 }
 
@@ -117,6 +153,14 @@ function describeSmall(issue: { origin: string; minimum: number | bigint; inclus
   );
 }
 
+function describeBig(issue: { origin: string; maximum: number | bigint }): string {
+  const text = issue.origin === 'string';
+  return mistake(
+    'out-of-range',
+    text ? `must have at most ${issue.maximum} characters` : `must be at most ${issue.maximum}`,
+  );
+}
+
 /** One issue as mistakes with whole paths. Of a union only the branch that was most likely meant counts. */
 function flatten(issue: z.core.$ZodIssue, data: unknown, above: Path): readonly Candidate[] {
   const path = [...above, ...issue.path];
@@ -124,7 +168,7 @@ function flatten(issue: z.core.$ZodIssue, data: unknown, above: Path): readonly 
   if (path.length > 0 && value === undefined) return [missingKey(path)];
   const [code, predicate] = unpack(issue.message);
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => unknownKey(path, key, predicate.split(' ')));
+    return issue.keys.slice(0, MOST_MISTAKES).map((key) => unknownKey(path, key, predicate));
   if (issue.code === 'invalid_union' && issue.message === UNDECIDED && issue.errors.length > 0)
     return mostLikely(
       issue.errors.map((errors) => errors.flatMap((inner) => flatten(inner, data, path))),
@@ -163,8 +207,12 @@ function missingKey(path: Path): Candidate {
   };
 }
 
-function unknownKey(map: Path, key: string, known: readonly string[]): Candidate {
-  const message = `${label(map)} has no key '${shorten(key)}'; ${suggestion(key, known)}`;
+/** The predicate has the known keys, and may have those of another place with what to tell of them. */
+function unknownKey(map: Path, key: string, predicate: string): Candidate {
+  const [names = '', elsewhere = '', advice = ''] = predicate.split('; ');
+  const known = names.split(' ');
+  const told = elsewhere.split(' ').includes(key) ? advice : suggestion(key, known);
+  const message = `${label(map)} has no key '${shorten(key)}'; ${told}`;
   return { path: [...map, key], at: 'key', code: 'unknown-key', message, meant: closest(key, known) };
 }
 
@@ -182,8 +230,13 @@ function unpack(message: string): readonly [code: ProblemCode, predicate: string
 /** `cooldown.for must be a duration such as 15m, not '5x'`; the value goes before any advice. An empty text is told already. */
 function sentence(path: Path, predicate: string, value: unknown): string {
   const [expected = '', ...advice] = predicate.split('; ');
-  const found = isScalar(value) && expected !== EMPTY ? `, not ${shorten(JSON.stringify(value))}` : '';
+  const found = isScalar(value) && expected !== EMPTY ? `, not ${shown(value)}` : '';
   return [`${label(path)} ${expected}${found}`, ...advice].join('; ');
+}
+
+/** Cut first: of a megabyte of text each branch of a union would make another one. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? shorten(JSON.stringify(value.slice(0, LONGEST_SHOWN))) : String(value);
 }
 
 function isScalar(value: unknown): boolean {
@@ -201,5 +254,7 @@ function label(path: Path): string {
 
 /** Keys and values of a file can be as long as the file; a message is one line. */
 function shorten(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 3)}...` : text;
 }
+
+const LONGEST_SHOWN = 60;

@@ -85,7 +85,7 @@ export const SETTINGS = {
     null,
     "Another recommender, of the shape of Hollowtrees', whose scores rank spot markets while it answers.",
   ),
-  'state.url': setting(stateUrl, 'sqlite:./coppice.db', 'Where events, decisions and runs are kept.'),
+  'state.url': setting(stateUrl, 'sqlite:./coppice.db', 'Where events, decisions, runs and the last good rules are kept.'),
   'state.retention': setting(time(HOUR, 3650 * DAY), 30 * DAY, 'How long what is over is kept.'),
   'worker.concurrency': setting(whole(1, 256), 64, 'How many runs are carried out at the same time.'),
   'inbox.limit': setting(
@@ -106,7 +106,7 @@ export const SETTINGS = {
   'reload.debounce': setting(
     time(0, 60 * SECOND),
     200,
-    'How long rule files must be quiet before they are read.',
+    'How long rule files must be quiet before they are read; ten times as long at most.',
   ),
   'log.level': setting(
     choice<LogLevel>('debug', 'info', 'warn', 'error', 'silent'),

@@ -1,109 +1,76 @@
-import { realpath, stat } from 'node:fs/promises';
-import { dirname, join, sep } from 'node:path';
-import { watch as chokidar, type FSWatcher } from 'chokidar';
-import { isGlob } from './snapshot.ts';
+import { type FSWatcher, watch as watchDirectory } from 'node:fs';
+import { placesOf } from './places.ts';
 
 /** A watch on the places of rule files. */
 export interface Watching {
-  /** Looks again where the paths lead, and watches there when that is somewhere else than before. */
+  /** Looks again where the paths lead, and watches there. What changes after it has resolved is told. */
   refresh(): Promise<void>;
-  stop(): Promise<void>;
+  stop(): void;
 }
 
 /**
- * Starts to tell of anything that happens at the places of the paths. Resolves once it is on guard. It may miss
- * changes behind links that lie below a directory, and says nothing of what happened; whoever is told looks.
+ * Starts to tell of anything that happens at the places of the paths. Resolves once it is on guard. It says nothing of what
+ * happened; whoever is told looks, and refreshes the watch first.
  */
 export type Watch = (
   paths: readonly string[],
   report: { readonly changed: () => void; readonly failed: (error: unknown) => void },
 ) => Promise<Watching>;
 
+/** Directories that move more often than this while they are looked for are left to the event of the next move. */
+const MOST_MOVES = 5;
+
 /**
- * Watches directories, never single files, with links not followed and nothing left out: a watch on a link, or one
- * that ignores what begins with a dot, goes deaf for ever after two quick swaps of a ConfigMap.
+ * Watches directories and nothing else, with every event taken for a change. A watch on a file or a link stays with what was
+ * there when it began; and what tries to say what happened can miss a change that comes soon after another.
  */
-export const watchDirectories: Watch = async (paths, report) => {
+export const watchDirectories: Watch = async (paths, { changed, failed }) => {
   let watched = '';
   let watchers: readonly FSWatcher[] = [];
-  const stop = async (): Promise<void> => {
-    await Promise.all(watchers.map((watcher) => watcher.close()));
+  /** A watch that told of something may have lost its directory, and one made in its place can have the same inode. */
+  let isSpent = true;
+  const stop = (): void => {
+    for (const watcher of watchers) watcher.close();
     watchers = [];
   };
+  const onEvent = (): void => {
+    isSpent = true;
+    changed();
+  };
   const refresh = async (): Promise<void> => {
-    const places = (await Promise.all(paths.map(placesOf))).flat();
-    const identity = JSON.stringify(places);
-    if (identity === watched) return;
-    watched = identity;
-    await stop();
-    const started = [startWatcher(places, true, report), startWatcher(places, false, report)];
-    watchers = (await Promise.all(started)).filter((watcher) => watcher !== null);
+    // Once more after each move: what moved in between has told nobody.
+    for (let move = 1; move <= MOST_MOVES; move++) {
+      const places = await placesOf(paths);
+      const identity = places.join('\n');
+      if (identity === watched && !isSpent) return;
+      stop();
+      watched = identity;
+      isSpent = false;
+      watchers = places.flatMap((place) => startWatcher(place, onEvent, failed));
+    }
   };
   await refresh();
   return { refresh, stop };
 };
 
-interface Place {
-  readonly directory: string;
-  /** A directory that was deleted and made again has the same path, but the old watch sees nothing of it. */
-  readonly inode: number;
-  /** Whether rule files may lie in directories below. */
-  readonly deep: boolean;
-}
-
-async function startWatcher(
-  places: readonly Place[],
-  deep: boolean,
-  { changed, failed }: Parameters<Watch>[1],
-): Promise<FSWatcher | null> {
-  const directories = places.filter((place) => place.deep === deep).map(({ directory }) => directory);
-  if (directories.length === 0) return null;
-  const watcher = chokidar(directories, {
-    ignoreInitial: true,
-    followSymlinks: false,
-    // Would leave out the temporary files of editors.
-    atomic: false,
-    ...(deep ? {} : { depth: 0 }),
-  });
-  watcher.on('all', () => changed());
-  watcher.on('error', failed);
-  // A machine that is out of watches may never be ready; the periodic look at the files goes on all the same.
-  await new Promise<void>((resolve) => {
-    watcher.once('ready', () => resolve());
-    watcher.once('error', () => resolve());
-  });
-  return watcher;
-}
-
-/** The directories whose events can mean that what a path leads to has changed. */
-async function placesOf(path: string): Promise<readonly Place[]> {
-  const real = await realpath(path).catch(() => null);
-  if (real === null) return isGlob(path) ? placeOf(fixedPart(path), true) : [];
-  if (await isDirectory(real)) return placeOf(real, true);
-  // Where the name is, and where the content is: either can be replaced.
-  const places = [...(await placeOf(dirname(path), false)), ...(await placeOf(dirname(real), false))];
-  return places.filter((one, index) => places.findIndex((other) => other.inode === one.inode) === index);
-}
-
-async function placeOf(path: string, deep: boolean): Promise<readonly Place[]> {
+function startWatcher(
+  directory: string,
+  onEvent: () => void,
+  failed: (error: unknown) => void,
+): readonly FSWatcher[] {
   try {
-    const directory = await realpath(path);
-    return [{ directory, inode: (await stat(directory)).ino, deep }];
-  } catch {
+    const watcher = watchDirectory(directory, { persistent: false }, onEvent);
+    watcher.on('error', failed);
+    return [watcher];
+  } catch (thrown) {
+    // Gone since it was found, which is for the next round; or the machine is out of watches.
+    if (!isGone(thrown)) failed(thrown);
     return [];
   }
 }
 
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
+function isGone(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOENT' || thrown.code === 'ENOTDIR')
   );
-}
-
-/** The directory that a pattern starts from: `rules` for `rules/*.yaml`. */
-function fixedPart(pattern: string): string {
-  const parts = pattern.split(sep);
-  const fixed = parts.slice(0, parts.findIndex(isGlob));
-  return pattern.startsWith(sep) ? join(sep, ...fixed) : join('.', ...fixed);
 }

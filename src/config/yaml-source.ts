@@ -1,26 +1,22 @@
-import {
-  Composer,
-  type CST,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  LineCounter,
-  type Node,
-  type Pair,
-  Parser,
-  type YAMLMap,
-} from 'yaml';
+import { Composer, type CST, type Document, isScalar, Lexer, LineCounter, type Node, Parser } from 'yaml';
 import { type FileProblem, type ProblemCode, wholeFile } from './file-problem.ts';
+import { buildTree, childAt, type Found, MAX_NESTING, TOO_DEEP, type Tree } from './yaml-tree.ts';
 
-/** Rule files are written by people; 1 MiB is some 20 000 lines. */
-export const MAX_FILE_BYTES = 1_048_576;
-/** Nested collections; a condition takes two a level, so 29 levels of conditions fit. */
-const MAX_NESTING = 64;
-/** Values in one file once its aliases are expanded: a few small aliases of aliases can stand for billions. */
-const MAX_VALUES = 250_000;
+/** Rule files are written by people; this is some 80 000 lines. */
+export const MAX_FILE_BYTES = 4_194_304;
+/**
+ * Pieces (words, signs, spaces, ends of lines) of one file. A rule has 50 to 200, so 10 000 short ones fit; reading so many
+ * takes 1 to 2 seconds and 300 MB, which is what the limit is for: a small file can be all signs.
+ */
+const MAX_PIECES = 800_000;
+/** The beginning of a file: 30 to 120 rules, read in a thirtieth of a second. */
+const BEGINNING_PIECES = 6000;
+/** A file that seems to have no more, by the length of its beginning, is read at once: 100 to 400 rules, with 40 MB. */
+const SMALL_PIECES = 20_000;
+/** Longest text in one file; of a quoted one the library makes a string for each character. */
+const LONGEST_PIECE = 65_536;
+/** Longest implicit key of YAML: so far before its end can a mistake be that only comes from reading no further. */
+const LONGEST_KEY = 1024;
 /** Syntax errors reported for one file; the rest follow from the first ones. */
 const MAX_SYNTAX_PROBLEMS = 10;
 
@@ -47,80 +43,117 @@ export interface YamlRead {
 
 /** The one YAML document of a file, strictly read. Every reason for refusing a part of it is a problem with its place. */
 export function readYaml(file: string, text: string): YamlRead {
+  const { isWhole, ...read } = readPart(file, text, { first: MAX_PIECES, most: MAX_PIECES });
+  if (isWhole) return read;
+  return { source: null, problems: [wholeFile(file, 'too-large', TOO_MANY_PIECES)] };
+}
+
+const TOO_MANY_PIECES = `the file has more than ${MAX_PIECES} words and signs; split it`;
+
+/**
+ * As `readYaml`, but of a large file the beginning only, which takes a tenth of a second: whether it is worth reading on. The
+ * last values of a beginning may be incomplete.
+ */
+export function readBeginning(file: string, text: string): YamlRead & { readonly isWhole: boolean } {
+  return readPart(file, text, { first: BEGINNING_PIECES, most: SMALL_PIECES });
+}
+
+/** How many pieces to read: `first`, and then up to `most` if it seems that the text has no more. */
+interface Extent {
+  readonly first: number;
+  readonly most: number;
+}
+
+function readPart(file: string, text: string, extent: Extent): YamlRead & { readonly isWhole: boolean } {
   const lines = new LineCounter();
   const placed = (found: readonly Found[]): FileProblem[] =>
     found.map(({ code, offset, message }) => ({
       ...wholeFile(file, code, message),
       ...position(lines, offset),
     }));
-  const composed = compose(text, lines);
-  if (composed.kind === 'refused') return { source: null, problems: placed(composed.found) };
-  const builder = new Builder();
-  const tree = builder.build(composed.contents, composed.contents.range?.[0] ?? 0);
+  lines.addNewLine(0);
+  const tokens = tokenize(text, extent, lines);
+  if (tokens.kind === 'refused') return { source: null, problems: placed(tokens.found), isWhole: true };
+  const { isWhole } = tokens;
+  const composed = compose(tokens);
+  if (composed.kind === 'refused') return { source: null, problems: placed(composed.found), isWhole };
+  const { tree, found } = buildTree(composed.contents);
   // What was cut off would only be reported as missing.
-  const source = builder.isCutOff() ? null : sourceOf(file, tree, lines);
-  return { source, problems: placed(builder.found) };
-}
-
-interface Found {
-  readonly code: ProblemCode;
-  readonly offset: number;
-  readonly message: string;
+  const source = tree === null ? null : sourceOf(file, tree, lines);
+  return { source, problems: placed(found), isWhole };
 }
 
 type Composed =
   | { readonly kind: 'document'; readonly contents: Node }
   | { readonly kind: 'refused'; readonly found: readonly Found[] };
 
-function compose(text: string, lines: LineCounter): Composed {
-  const tokens = tokenize(text, lines);
-  if (tokens.kind === 'refused') return tokens;
-  // Duplicate keys are looked for by Builder: the library compares each key with every other one.
+function compose({ list, end, isWhole }: Tokens): Composed {
+  // Duplicate keys are looked for by buildTree: the library compares each key with every other one.
   const options = {
     uniqueKeys: false,
     resolveKnownTags: false,
     prettyErrors: false,
     version: '1.2',
   } as const;
-  const documents = [...new Composer(options).compose(tokens.list, true, text.length)];
+  const documents = [...new Composer(options).compose(list, true, end)];
   const first = documents[0];
-  if (first === undefined) return refused('empty-file', 0, EMPTY);
-  const wrong = syntaxProblems(first);
+  const nothing = isWhole ? refused('empty-file', 0, EMPTY) : refused('too-large', 0, ALL_COMMENTS);
+  if (first === undefined) return nothing;
+  const wrong = syntaxProblems(first).filter(({ offset }) => isWhole || offset < end - LONGEST_KEY);
   if (wrong.length > 0) return { kind: 'refused', found: wrong };
   const second = documents[1];
   if (second !== undefined) return refused('several-documents', second.range[0], SEVERAL);
   const { contents } = first;
-  if (contents === null || (isScalar(contents) && contents.source === ''))
-    return refused('empty-file', 0, EMPTY);
+  if (contents === null || (isScalar(contents) && contents.source === '')) return nothing;
   return { kind: 'document', contents };
 }
 
 const EMPTY = 'the file is empty; delete it, or write what it is for';
+const ALL_COMMENTS = 'the file begins with nothing but comments and empty lines; are there any rules?';
 const SEVERAL = 'a second document (`---`) begins here; write one document a file';
 
 function refused(code: ProblemCode, offset: number, message: string): { kind: 'refused'; found: Found[] } {
   return { kind: 'refused', found: [{ code, offset, message }] };
 }
 
+interface Tokens {
+  readonly kind: 'tokens';
+  readonly list: CST.Token[];
+  /** As an offset. */
+  readonly end: number;
+  readonly isWhole: boolean;
+}
+
 function tokenize(
   text: string,
+  { first, most }: Extent,
   lines: LineCounter,
-):
-  | { readonly kind: 'tokens'; readonly list: CST.Token[] }
-  | { readonly kind: 'refused'; readonly found: Found[] } {
+): Tokens | { readonly kind: 'refused'; readonly found: Found[] } {
+  const control = text.search(CONTROL);
+  if (control !== -1) return refused('yaml-syntax', control, NO_TEXT);
   const parser = new Parser(lines.addNewLine);
-  lines.addNewLine(0);
   const list: CST.Token[] = [];
-  for (const lexeme of new Lexer().lex(text)) {
-    list.push(...parser.next(lexeme));
+  let pieces = 0;
+  let isWhole = true;
+  for (const piece of new Lexer().lex(text)) {
+    pieces += 1;
+    isWhole = pieces <= most && (pieces !== first || parser.offset * most >= text.length * first);
+    if (!isWhole) break;
+    if (piece.length > LONGEST_PIECE) return refused('too-large', parser.offset, TOO_LONG);
+    list.push(...parser.next(piece));
     // Here and not later: the composer recurses, and a megabyte of brackets takes seconds.
     if (parser.stack.length > MAX_NESTING) return refused('too-deep', parser.offset, TOO_DEEP);
   }
+  const end = parser.offset;
   list.push(...parser.end());
-  return { kind: 'tokens', list };
+  return { kind: 'tokens', list, end, isWhole };
 }
 
-const TOO_DEEP = `more than ${MAX_NESTING} levels are nested here; nothing needs that many`;
+const TOO_LONG = `a text of more than ${LONGEST_PIECE} characters begins here; nothing needs that many`;
+
+/** What YAML does not allow: control characters but for tabs and ends of lines. */
+const CONTROL = /[^\P{Cc}\t\n\r\u0085]/u;
+const NO_TEXT = 'a control character stands here, which YAML does not allow; is this a text file?';
 
 function syntaxProblems(document: Document.Parsed): readonly Found[] {
   const found = [...document.errors, ...document.warnings].map(
@@ -140,107 +173,6 @@ function syntaxProblems(document: Document.Parsed): readonly Found[] {
   return found.slice(0, MAX_SYNTAX_PROBLEMS);
 }
 
-/** A value with its places as offsets into the text. */
-interface Tree {
-  readonly data: unknown;
-  readonly at: number;
-  readonly keyAt: number;
-  readonly children: ReadonlyMap<string, Tree>;
-}
-
-/** Turns nodes into plain data, strictly: text keys only, each once; aliases expanded up to a limit. */
-class Builder {
-  readonly found: Found[] = [];
-  readonly #anchors = new Map<string, Node>();
-  /** Nodes that are being built, from the outermost to the innermost. */
-  readonly #open = new Set<Node>();
-  #values = 0;
-
-  build(node: Node | null, keyAt: number): Tree {
-    if (node === null) return leaf(null, keyAt, keyAt);
-    const at = node.range?.[0] ?? keyAt;
-    this.#values += 1;
-    if (this.#values === MAX_VALUES) this.#refuse('too-large', at, TOO_LARGE);
-    if (this.#values >= MAX_VALUES) return leaf(null, at, keyAt);
-    if (isAlias(node)) return this.#alias(node.source, at, keyAt);
-    this.#remember(node, at);
-    if (isScalar(node)) return leaf(node.value, at, keyAt);
-    if (this.#open.size >= MAX_NESTING) {
-      this.#refuse('too-deep', at, TOO_DEEP);
-      return leaf(null, at, keyAt);
-    }
-    this.#open.add(node);
-    const tree = isMap(node) ? this.#map(node) : this.#list(node);
-    this.#open.delete(node);
-    return { ...tree, at, keyAt };
-  }
-
-  /** Whether a limit kept values of the file out of the data. */
-  isCutOff(): boolean {
-    return this.found.some(({ code }) => code === 'too-large' || code === 'too-deep');
-  }
-
-  #refuse(code: ProblemCode, offset: number, message: string): void {
-    this.found.push({ code, offset, message });
-  }
-
-  #alias(name: string, at: number, keyAt: number): Tree {
-    const target = this.#anchors.get(name);
-    if (target !== undefined && !this.#open.has(target)) return this.build(target, keyAt);
-    const why =
-      target === undefined ? `has no anchor '&${name}' before it` : 'stands inside what it stands for';
-    this.#refuse('bad-alias', at, `the alias '*${name}' ${why}`);
-    return leaf(null, at, keyAt);
-  }
-
-  #remember(node: Node, at: number): void {
-    const name = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
-    if (name === undefined) return;
-    const known = this.#anchors.get(name);
-    if (known !== undefined && known !== node)
-      this.#refuse('bad-alias', at, `the anchor '&${name}' is set twice; use two names`);
-    this.#anchors.set(name, node);
-  }
-
-  #map(map: YAMLMap): Pick<Tree, 'data' | 'children'> {
-    const children = new Map<string, Tree>();
-    const data = Object.create(null) as Record<string, unknown>;
-    for (const pair of map.items as Pair<Node, Node | null>[]) {
-      const keyAt = pair.key.range?.[0] ?? 0;
-      const key = isScalar(pair.key) ? pair.key.value : null;
-      const mistake = keyMistake(key, children);
-      if (mistake !== null) this.#refuse(mistake.code, keyAt, mistake.message);
-      if (mistake !== null || typeof key !== 'string') continue;
-      const child = this.build(pair.value, keyAt);
-      children.set(key, child);
-      data[key] = child.data;
-    }
-    return { data, children };
-  }
-
-  #list(list: Node): Pick<Tree, 'data' | 'children'> {
-    const items = isSeq<Node>(list) ? list.items : [];
-    const trees = items.map((item) => this.build(item, item.range?.[0] ?? 0));
-    const children = new Map(trees.map((tree, index) => [String(index), tree]));
-    return { data: trees.map((tree) => tree.data), children };
-  }
-}
-
-const TOO_LARGE = `the file stands for more than ${MAX_VALUES} values, its aliases expanded; split it`;
-
-function leaf(data: unknown, at: number, keyAt: number): Tree {
-  return { data, at, keyAt, children: new Map() };
-}
-
-function keyMistake(key: unknown, known: ReadonlyMap<string, Tree>): Pick<Found, 'code' | 'message'> | null {
-  if (typeof key !== 'string') return { code: 'bad-key', message: 'a key must be text; put it in quotes' };
-  // Libraries down the line take this one for the prototype, or skip it in silence.
-  if (key === '__proto__') return { code: 'bad-key', message: "'__proto__' cannot be a key" };
-  if (known.has(key))
-    return { code: 'duplicate-key', message: `the key '${key}' is given twice here; delete one of them` };
-  return null;
-}
-
 function sourceOf(file: string, tree: Tree, lines: LineCounter): YamlSource {
   return {
     file,
@@ -248,7 +180,7 @@ function sourceOf(file: string, tree: Tree, lines: LineCounter): YamlSource {
     place(path, want = 'value') {
       let found = tree;
       for (const [depth, step] of path.entries()) {
-        const child = found.children.get(String(step));
+        const child = childAt(found, step);
         if (child === undefined) return position(lines, found.at);
         if (depth === path.length - 1 && want === 'key') return position(lines, child.keyAt);
         found = child;

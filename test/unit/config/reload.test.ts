@@ -1,102 +1,13 @@
 import assert from 'node:assert/strict';
 import * as nodeFs from 'node:fs/promises';
-import { rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
-import { systemClock } from '../../../src/base/clock.ts';
-import { ManualClock } from '../../../src/base/manual-clock.ts';
+import test from 'node:test';
 import { formatProblem } from '../../../src/config/file-problem.ts';
-import { createReloader, type Reloader, type ReloaderDeps } from '../../../src/config/reload.ts';
 import type { SnapshotFs } from '../../../src/config/snapshot.ts';
-import { type Watch, watchDirectories } from '../../../src/config/watch.ts';
 import type { Ruleset } from '../../../src/engine/ruleset.ts';
-import type { Log } from '../../../src/telemetry/log.ts';
-import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts';
-import { fill, publish, ruleFile, temporaryDirectory } from './temp-directory.ts';
-
-const HOUR_MS = 3_600_000;
-
-/** A log that keeps its lines as `level message`, with the fields beside. */
-function recordingLog(): Log & { readonly lines: string[]; readonly fields: object[] } {
-  const lines: string[] = [];
-  const fields: object[] = [];
-  const at =
-    (level: string) =>
-    (given: object, message: string): void => {
-      lines.push(`${level} ${message}`);
-      fields.push(given);
-    };
-  const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  const recording = { ...log, lines, fields, child: () => recording } as unknown as ReturnType<
-    typeof recordingLog
-  >;
-  return recording;
-}
-
-/** A watch that tells of a change when the test says so. */
-function fakeWatch(): {
-  readonly watch: Watch;
-  readonly change: () => void;
-  readonly fail: (e: Error) => void;
-} {
-  let report: Parameters<Watch>[1] | null = null;
-  return {
-    watch: async (_paths, given) => {
-      report = given;
-      return { refresh: async () => undefined, stop: async () => undefined };
-    },
-    change: () => report?.changed(),
-    fail: (error) => report?.failed(error),
-  };
-}
-
-interface Bench {
-  readonly directory: string;
-  readonly reloader: Reloader;
-  readonly clock: ManualClock;
-  readonly metrics: Metrics;
-  readonly log: ReturnType<typeof recordingLog>;
-  readonly source: ReturnType<typeof fakeWatch>;
-}
-
-/** A reloader on a directory with one rule, on a clock that stands still and a watch that the test moves. */
-async function bench(context: TestContext, changes: Partial<ReloaderDeps> = {}): Promise<Bench> {
-  const directory = await fill(await temporaryDirectory(context), { 'a.yaml': ruleFile('first') });
-  const [clock, metrics, log, source] = [new ManualClock(), createMetrics(), recordingLog(), fakeWatch()];
-  const reloader = createReloader({
-    paths: [directory],
-    clock,
-    log,
-    metrics,
-    pollIntervalMs: 30_000,
-    debounceMs: 200,
-    watch: source.watch,
-    ...changes,
-  });
-  context.after(() => reloader.stop());
-  return { directory, reloader, clock, metrics, log, source };
-}
-
-function namesOf(ruleset: Ruleset): readonly string[] {
-  return ruleset.rules.map(({ spec }) => spec.name);
-}
-
-async function gauge(
-  metrics: Metrics,
-  name: keyof Metrics & `${'reload' | 'config'}${string}`,
-): Promise<number> {
-  return (await metrics[name].get()).values[0]?.value ?? Number.NaN;
-}
-
-/** The next ruleset that is put in force. */
-function nextRuleset(reloader: Reloader): Promise<Ruleset> {
-  return new Promise((resolve) => {
-    const stop = reloader.subscribe((ruleset) => {
-      stop();
-      resolve(ruleset);
-    });
-  });
-}
+import { bench, gauge, HOUR_MS, namesOf, nextRuleset } from './reload-bench.ts';
+import { fill, ruleFile, temporaryDirectory } from './temp-directory.ts';
 
 test('the first load puts generation 1 in force and sets the gauges', async (context) => {
   const { reloader, clock, metrics } = await bench(context);
@@ -252,7 +163,7 @@ test('calls during a look share one more look, which sees what was written befor
       looks += 1;
       const content = await nodeFs.readFile(file);
       if (looks === 2) reading.resolve();
-      // The second look has read the old file, and does not end before the test lets it.
+      // The second look has read what it found, and does not end before the test lets it.
       if (looks === 2) await goOn.promise;
       return content;
     },
@@ -261,14 +172,15 @@ test('calls during a look share one more look, which sees what was written befor
   await reloader.start();
   const during = reloader.reload();
   await reading.promise;
-  await fill(directory, { 'a.yaml': ruleFile('second') });
+  // A new file: of one that is rewritten meanwhile the look itself would take notice.
+  await fill(directory, { 'b.yaml': ruleFile('second') });
   const [one, other] = [reloader.reload(), reloader.reload()];
   goOn.resolve();
   assert.equal((await during).kind, 'unchanged');
   assert.equal((await one).kind, 'replaced');
   assert.equal(await other, await one);
-  assert.equal(looks, 3);
-  assert.deepEqual(namesOf(reloader.current()), ['second']);
+  assert.equal(looks, 4);
+  assert.deepEqual(namesOf(reloader.current()), ['first', 'second']);
 });
 
 test('a listener that throws keeps neither the rules nor the other listeners back', async (context) => {
@@ -321,118 +233,44 @@ test('after the stop neither events nor time start a look', async (context) => {
   assert.deepEqual(namesOf(reloader.current()), ['first']);
 });
 
-/** Real events from the file system: no poll within an hour, so only the watch can tell of the change. */
-async function watching(
-  context: TestContext,
-  prepare: (directory: string) => Promise<readonly string[]>,
-): Promise<{ readonly directory: string; readonly reloader: Reloader }> {
-  const directory = await temporaryDirectory(context);
-  const paths = await prepare(directory);
-  const { reloader } = await bench(context, {
-    paths,
-    clock: systemClock,
-    pollIntervalMs: HOUR_MS,
-    debounceMs: 20,
-    watch: watchDirectories,
-  });
-  assert.equal((await reloader.start()).kind, 'replaced');
-  // The clock's timers do not keep a process alive, and a watch is not asked to either.
-  const alive = setInterval(() => undefined, HOUR_MS);
-  context.after(() => clearInterval(alive));
-  return { directory, reloader };
-}
-
-const CHANGES: readonly [
-  rule: string,
-  paths: (directory: string) => readonly string[],
-  change: (directory: string) => Promise<unknown>,
-][] = [
-  ['a file saved in place', (d) => [d], (d) => writeFile(join(d, 'a.yaml'), ruleFile('second'))],
-  [
-    'a file renamed over the old one',
-    (d) => [d],
-    async (d) => {
-      await writeFile(join(d, '.a.yaml.swp'), ruleFile('second'));
-      await rename(join(d, '.a.yaml.swp'), join(d, 'a.yaml'));
-    },
-  ],
-  [
-    'a single file, named as such, renamed over',
-    (d) => [join(d, 'a.yaml')],
-    async (d) => {
-      await writeFile(join(d, 'a.new'), ruleFile('second'));
-      await rename(join(d, 'a.new'), join(d, 'a.yaml'));
-    },
-  ],
-  [
-    'a file that a glob names',
-    (d) => [join(d, '*.yaml')],
-    (d) => writeFile(join(d, 'a.yaml'), ruleFile('second')),
-  ],
-];
-for (const [rule, paths, change] of CHANGES) {
-  test(`the watch sees ${rule}`, { timeout: 20_000 }, async (context) => {
-    const { directory, reloader } = await watching(context, async (d) => {
-      await fill(d, { 'a.yaml': ruleFile('first') });
-      return paths(d);
-    });
-    const next = nextRuleset(reloader);
-    await change(directory);
-    assert.deepEqual(namesOf(await next), ['second']);
-  });
-}
-
-test('the watch sees a link, named as such, moved to a file elsewhere', {
-  timeout: 20_000,
-}, async (context) => {
-  const { directory, reloader } = await watching(context, async (d) => {
-    await fill(d, { 'store/a.yaml': ruleFile('first'), 'store/b.yaml': ruleFile('second'), 'links/x': '' });
-    await symlink('../store/a.yaml', join(d, 'links', 'rules.yaml'));
-    return [join(d, 'links', 'rules.yaml')];
-  });
+test('a directory that is written to all the time is looked at after ten debounces all the same', async (context) => {
+  const { directory, reloader, clock, source } = await bench(context, { pollIntervalMs: HOUR_MS });
+  await reloader.start();
+  await fill(directory, { 'a.yaml': ruleFile('second') });
   const next = nextRuleset(reloader);
-  await symlink('../store/b.yaml', join(directory, 'links', 'new.yaml'));
-  await rename(join(directory, 'links', 'new.yaml'), join(directory, 'links', 'rules.yaml'));
+  for (let event = 0; event < 20; event++) {
+    source.change();
+    await clock.advance(100);
+  }
   assert.deepEqual(namesOf(await next), ['second']);
+  assert.equal(reloader.current().loadedAt, Date.UTC(2026, 0, 1) + 2000);
 });
 
-test('the watch sees a new file in a new directory', { timeout: 20_000 }, async (context) => {
-  const { directory, reloader } = await watching(context, async (d) => [
-    await fill(d, { 'a.yaml': ruleFile('first') }),
+test('of very many problems the log has the first errors, and how many there are', async (context) => {
+  const { directory, reloader, log } = await bench(context);
+  await reloader.start();
+  log.lines.length = 0;
+  await fill(directory, { 'a.yaml': `rules: [${'{}, '.repeat(300)}]` });
+  await reloader.reload();
+  assert.equal(log.lines.length, 21);
+  assert.deepEqual(log.fields.at(-1), { problems: 501 });
+});
+
+test('rule files that never change where they are mounted are warned of, once', async (context) => {
+  const { directory, reloader, log } = await bench(context, {
+    mounts: () =>
+      Promise.resolve(`1031 1021 8:1 /x/..2026_11_22/a.yaml ${directory}/a.yaml ro - ext4 /dev/sda1 rw`),
+  });
+  await reloader.start();
+  await fill(directory, { 'a.yaml': ruleFile('second') });
+  await reloader.reload();
+  const warnings = log.lines.flatMap((line, index) =>
+    line.startsWith('warn') ? [[line, log.fields[index]]] : [],
+  );
+  assert.deepEqual(warnings, [
+    [
+      'warn rule files are mounts of their own (subPath), so changes are not seen; mount the directory that holds them',
+      { files: [join(directory, 'a.yaml')] },
+    ],
   ]);
-  const next = nextRuleset(reloader);
-  await fill(directory, { 'below/b.yaml': ruleFile('second') });
-  assert.deepEqual(namesOf(await next), ['first', 'second']);
-});
-
-test('the watch sees each swap of a ConfigMap, also two right after one another', {
-  timeout: 20_000,
-}, async (context) => {
-  const { directory, reloader } = await watching(context, async (d) => {
-    await publish(d, '..1', { 'a.yaml': ruleFile('first') });
-    return [d];
-  });
-  let next = nextRuleset(reloader);
-  await publish(directory, '..2', { 'a.yaml': ruleFile('second') }, '..1');
-  await publish(directory, '..3', { 'a.yaml': ruleFile('third') }, '..2');
-  while (!namesOf(await next).includes('third')) next = nextRuleset(reloader);
-  next = nextRuleset(reloader);
-  await publish(directory, '..4', { 'a.yaml': ruleFile('fourth') }, '..3');
-  assert.deepEqual(namesOf(await next), ['fourth']);
-});
-
-test('the watch follows a link to a directory that is moved, from the first look after it', {
-  timeout: 20_000,
-}, async (context) => {
-  const { directory, reloader } = await watching(context, async (d) => {
-    await fill(d, { 'one/a.yaml': ruleFile('first'), 'two/a.yaml': ruleFile('second') });
-    await symlink('one', join(d, 'current'));
-    return [join(d, 'current')];
-  });
-  await symlink('two', join(directory, 'next'));
-  await rename(join(directory, 'next'), join(directory, 'current'));
-  assert.equal((await reloader.reload()).kind, 'replaced');
-  const next = nextRuleset(reloader);
-  await writeFile(join(directory, 'two', 'a.yaml'), ruleFile('third'));
-  assert.deepEqual(namesOf(await next), ['third']);
 });

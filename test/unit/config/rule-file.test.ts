@@ -16,6 +16,7 @@ rules:
     on:
       - { alert: Spot, matchers: ['env="prod"'], status: any, repeats: false }
       - { type: com.example.* }
+      - { cron: "0 3 * * mon-fri", timezone: Europe/Budapest }
     subject: { instance: [node_id], group: [pool] }
     when:
       all:
@@ -25,8 +26,14 @@ rules:
         - { fact: event.labels.window, operator: in, value: [15m, 20%] }
         - { fact: group.desired, operator: greaterThan, value: { fact: group.min } }
     target: { pick: oldest, limit: 2 }
-    cooldown: { for: 15m, per: [group, labels.cluster] }
+    delay: 5m
+    cooldown: { for: 15m, per: [group, labels.cluster], after: success }
+    limits: { concurrent: 2, max: 5, per: 1h }
     then:
+      - http: { url: "http://pager.internal/" }
+        onFailure: continue
+        timeout: 90s
+        retries: 2
       - swap:
           to: spot
           terminate: false
@@ -40,7 +47,6 @@ rules:
           beforeRelease:
             - http: { url: "https://drainer.internal/drain", headers: { X-Team: web }, bearerTokenFile: /run/token }
             - http: { url: "http://pager.internal:8080/" }
-      - http: { url: "http://pager.internal/" }
     mode: shadow
     enabled: false
   - name: short
@@ -68,12 +74,17 @@ policies:
       allow: ["m*"]
       deny: ["*.metal"]
       architectures: [arm64]
+      generations: [current]
       vcpus: 1x..2x
       memory: 1x..1.5x
       burstable: true
       maxPriceRatio: 0.8
     cooldown: 0
-    budgets: [{ swaps: 10%, per: 1h }, { swaps: 3, per: 24h }]
+    budgets:
+      - { swaps: 10%, per: 1h }
+      - { swaps: 3, per: 24h }
+      - { swaps: 0, schedule: "0 9 * * mon-fri", duration: 8h, timezone: Europe/Budapest }
+      - { swaps: 1, per: 30m, schedule: "0 0 * * sat", duration: 1d }
     minHealthy: 90%
     minInstanceAge: 10m
     swap:
@@ -107,6 +118,7 @@ test('everything that a rule can say reaches its spec, with plain units', () => 
         repeats: false,
       },
       { kind: 'type', type: 'com.example.*', matchers: [], status: 'firing', repeats: true },
+      { kind: 'cron', cron: '0 3 * * mon-fri', timezone: 'Europe/Budapest' },
     ],
     subject: { instance: ['node_id'], group: ['pool'] },
     when: {
@@ -120,8 +132,17 @@ test('everything that a rule can say reaches its spec, with plain units', () => 
       ],
     },
     target: { pick: 'oldest', limit: 2 },
-    cooldown: { forMs: 900_000, per: ['group', 'labels.cluster'] },
+    delayMs: 300_000,
+    cooldown: { forMs: 900_000, per: ['group', 'labels.cluster'], after: 'success' },
+    limits: { concurrent: 2, starts: { max: 5, perMs: 3_600_000 } },
     [THEN]: [
+      {
+        kind: 'http',
+        http: { url: 'http://pager.internal/', headers: {}, bearerTokenFile: null },
+        onFailure: 'continue',
+        timeoutMs: 90_000,
+        retries: 2,
+      },
       {
         kind: 'swap',
         swap: {
@@ -156,7 +177,6 @@ test('everything that a rule can say reaches its spec, with plain units', () => 
           ],
         },
       },
-      { kind: 'http', http: { url: 'http://pager.internal/', headers: {}, bearerTokenFile: null } },
     ],
     mode: 'shadow',
     enabled: false,
@@ -178,7 +198,9 @@ test('what a rule does not say has its default', () => {
     subject: null,
     when: null,
     target: { pick: 'oldest', limit: 1 },
-    cooldown: { forMs: 3_600_000, per: ['group'] },
+    delayMs: 0,
+    cooldown: { forMs: 3_600_000, per: ['group'], after: 'dispatch' },
+    limits: null,
     [THEN]: [
       {
         kind: 'swap',
@@ -212,6 +234,7 @@ test('everything that a policy can say reaches its spec', () => {
       allow: ['m*'],
       deny: ['*.metal'],
       architectures: ['arm64'],
+      generations: ['current'],
       vcpus: { from: 1, to: 2 },
       memory: { from: 1, to: 1.5 },
       burstable: true,
@@ -221,6 +244,15 @@ test('everything that a policy can say reaches its spec', () => {
     budgets: [
       { swaps: { kind: 'share', value: 0.1 }, perMs: 3_600_000 },
       { swaps: { kind: 'count', value: 3 }, perMs: 86_400_000 },
+      {
+        swaps: { kind: 'count', value: 0 },
+        window: { schedule: '0 9 * * mon-fri', timezone: 'Europe/Budapest', durationMs: 28_800_000 },
+      },
+      {
+        swaps: { kind: 'count', value: 1 },
+        perMs: 1_800_000,
+        window: { schedule: '0 0 * * sat', timezone: 'UTC', durationMs: 86_400_000 },
+      },
     ],
     minHealthy: 0.9,
     minInstanceAgeMs: 600_000,
@@ -348,4 +380,73 @@ test('the one trigger of a rule is found without a list around it, also under it
   const file = ruleFile('replace').replace('alert: SpotTerminationNotice', 'type: coppice.x');
   const [problem] = problemsOf({ 'a.yaml': file });
   assert.match(problem ?? '', /^a\.yaml:3:17: error/);
+});
+
+test('a large file is read to its end when its beginning is sound', () => {
+  const many = Array.from({ length: 1000 }, (_, n) => ruleFile(`r-${n}`).replace('rules:\n', '')).join('');
+  const { rules, problems } = mergeRules([{ file: 'a.yaml', text: `rules:\n${many}` }]);
+  assert.deepEqual([rules.length, problems.length], [1000, 0]);
+  const last = `${many}${ruleFile('Last').replace('rules:\n', '')}`;
+  assert.deepEqual(
+    problemsOf({ 'a.yaml': `rules:\n${last}` }).map((line) => line.replace(/: error.*/, '')),
+    ['a.yaml:4002:11'],
+  );
+});
+
+test('and so is one that is a single line of JSON', () => {
+  const rules = Array.from({ length: 500 }, (_, n) => ({
+    name: `r-${n}`,
+    on: { alert: 'X' },
+    cooldown: { for: '1h' },
+    [THEN]: [{ swap: {} }],
+  }));
+  const { rules: read, problems } = mergeRules([{ file: 'a.json.yaml', text: JSON.stringify({ rules }) }]);
+  assert.deepEqual([read.length, problems.length], [500, 0]);
+});
+
+test('of a large file whose beginning is full of mistakes the rest is not looked at, and it says so', () => {
+  const many = Array.from({ length: 1000 }, (_, n) => ruleFile(`R-${n}`).replace('rules:\n', '')).join('');
+  const problems = problemsOf({ 'a.yaml': `rules:\n${many}` });
+  assert.ok(problems.length < 120);
+  assert.match(problems.at(-1) ?? '', /so much is wrong that not all of it was looked at/);
+});
+
+test('a condition that is not well-formed is not called missing, and one that is missing is told all the same', () => {
+  const rule = ruleFile('replace').replace(
+    'then:',
+    'when: { any: [{ condition: calm }, { condition: clam }] }\n    then:',
+  );
+  const conditions = 'conditions:\n  calm: { fact: group.unhealthyCount, operater: equal, value: 0 }\n';
+  assert.deepEqual(
+    problemsOf({ 'a.yaml': rule, 'b.yaml': conditions }).map((line) => line.replace(/: error:.*\[/, ' [')),
+    ['a.yaml:5:53 [unknown-condition]', 'b.yaml:2:39 [unknown-key]'],
+  );
+});
+
+test('more than a thousand named conditions are refused, over all files', () => {
+  const file = (from: number): string =>
+    `conditions:\n${Array.from({ length: 200 }, (_, n) => `  c${from + n}: { fact: event.type, operator: exists }\n`).join('')}`;
+  const files = Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`${n}.yaml`, file(n * 200)]));
+  assert.deepEqual(problemsOf(files), [
+    '5.yaml:2:3: error: there are more than 1000 named conditions; are they made by a program? [too-many-conditions]',
+  ]);
+});
+
+test('files after more problems than are told are not read', () => {
+  const bad = `rules: [${'{}, '.repeat(250)}]`;
+  const problems = problemsOf({ 'a.yaml': bad, 'b.yaml': bad, 'c.yaml': 'rulez: []' });
+  assert.equal(problems.length, 501);
+  assert.ok(problems.every((line) => !line.startsWith('c.yaml')));
+});
+
+test('a byte order mark is no part of the file', () => {
+  assert.deepEqual(problemsOf({ 'a.yaml': `\ufeff${ruleFile('replace')}` }), []);
+});
+
+test('lines may end in CRLF, and places are right all the same', () => {
+  assert.deepEqual(problemsOf({ 'a.yaml': ruleFile('replace').replaceAll('\n', '\r\n') }), []);
+  assert.match(
+    problemsOf({ 'a.yaml': ruleFile('Replace').replaceAll('\n', '\r\n') })[0] ?? '',
+    /^a\.yaml:2:11: error/,
+  );
 });

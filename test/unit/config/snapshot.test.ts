@@ -102,16 +102,16 @@ const NAUGHT: readonly [rule: string, path: string, problem: string][] = [
     'latin1.yaml:1:1: error: the file cannot be read: it is not UTF-8 text [unreadable]',
   ],
   [
-    'a file above 1 MiB is a problem',
+    'a file above 4 MiB is a problem',
     'large.yaml',
-    'large.yaml:1:1: error: the file is larger than 1024 KiB; split it [too-large]',
+    'large.yaml:1:1: error: the file is larger than 4 MiB; split it [too-large]',
   ],
 ];
 for (const [rule, path, problem] of NAUGHT) {
   test(rule, async (context) => {
     const directory = await fill(await temporaryDirectory(context), {
       'tests/a.test.yaml': 'a',
-      'large.yaml': ' '.repeat(1_048_577),
+      'large.yaml': ' '.repeat(4_194_305),
       'fine/a.yaml': 'a',
     });
     await mkdir(join(directory, 'empty'));
@@ -232,4 +232,45 @@ test('two files never have the hash of one whose text runs on into the name of t
   process.chdir(two);
   assert.notEqual((await takeSnapshot(['a.yaml'])).hash, hash);
   process.chdir(before);
+});
+
+test('files that together are larger than 16 MiB are a problem, and are not all read', async (context) => {
+  const four = ' '.repeat(4 * 1_048_576);
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const directory = await fill(
+    await temporaryDirectory(context),
+    Object.fromEntries(names.map((name) => [`${name}.yaml`, four])),
+  );
+  const snapshot = await takeSnapshot([directory]);
+  assert.deepEqual(problemsOf(directory, snapshot), [
+    'a.yaml:1:1: error: these files together are larger than 16 MiB [too-large]',
+  ]);
+  assert.equal(snapshot.hash, null);
+  assert.equal(snapshot.files.length, 4);
+});
+
+test('files of which one is written while others are read are read again, not mixed', async (context) => {
+  const directory = await fill(await temporaryDirectory(context), { 'a.yaml': 'old a', 'b.yaml': 'old b' });
+  let reads = 0;
+  const fs = {
+    ...nodeFs,
+    readFile: async (file: string) => {
+      reads += 1;
+      const content = await nodeFs.readFile(file);
+      if (reads === 1) await fill(directory, { 'a.yaml': 'newer a', 'b.yaml': 'newer b' });
+      return content;
+    },
+  } as unknown as SnapshotFs;
+  const snapshot = await takeSnapshot([directory], fs);
+  assert.deepEqual(filesOf(directory, snapshot), [
+    ['a.yaml', 'newer a'],
+    ['b.yaml', 'newer b'],
+  ]);
+});
+
+test('a test of rules that is named itself is a problem: it says who runs it', async (context) => {
+  const directory = await fill(await temporaryDirectory(context), { 'a.test.yaml': 'tests: []' });
+  assert.deepEqual(problemsOf(directory, await takeSnapshot([join(directory, 'a.test.yaml')])), [
+    'a.test.yaml:1:1: error: this holds tests of rules, which are for coppice test [no-rule-files]',
+  ]);
 });
