@@ -1,3 +1,4 @@
+import { endsOf } from './actions/action-end.ts';
 import { createActionWorld } from './actions/action-world.ts';
 import { recommendationsFor } from './actions/asg/recommendations.ts';
 import { swapTarget } from './actions/asg/swap.ts';
@@ -6,8 +7,10 @@ import { cancelRun } from './actions/cancel.ts';
 import { ACTIONS } from './actions/catalog.ts';
 import { createDispatcher } from './actions/dispatcher.ts';
 import { dryRun } from './actions/dry-run.ts';
+import { explainEvents } from './actions/explain-events.ts';
 import { createFleet } from './actions/fleet.ts';
 import { createHousekeeper, scrapedRegistry } from './actions/housekeeper.ts';
+import type { HttpSender } from './actions/http/sender.ts';
 import { createJanitor } from './actions/janitor.ts';
 import { createLiveMemory } from './actions/live-memory.ts';
 import { createPausing } from './actions/pausing.ts';
@@ -22,16 +25,20 @@ import { registerApi } from './api/routes.ts';
 import { CleanUp } from './base/clean-up.ts';
 import type { Clock } from './base/clock.ts';
 import { Failure } from './base/failure.ts';
+import { given } from './base/given.ts';
 import { idMaker } from './base/id.ts';
 import type { Random } from './base/random.ts';
 import { findOwnInstance, type OwnInstanceChoice } from './cloud/aws/own-instance.ts';
 import type { Cloud } from './cloud/cloud.ts';
 import { createHttpRecommender } from './cloud/recommender/http-recommender.ts';
+import type { KeptRules } from './config/kept-rules.ts';
 import { createReloader, type Reloader, type ReloadOutcome } from './config/reload.ts';
 import type { Decision } from './engine/decision.ts';
 import type { Event } from './engine/event.ts';
+import type { Ruleset } from './engine/ruleset.ts';
 import { startGrpcServer } from './ingest/grpc-server.ts';
 import { createHttpServer, listen } from './ingest/http-server.ts';
+import { readSample } from './ingest/sample.ts';
 import { openSqliteStore, type SqliteStore } from './state/sqlite-store.ts';
 import { createLog, type Log, type LogLevel } from './telemetry/log.ts';
 import { createMetrics, type Metrics, withProcessMetrics } from './telemetry/metrics.ts';
@@ -84,10 +91,25 @@ export type CloudChoice =
   | { readonly kind: 'simulated' }
   | { readonly kind: 'given'; readonly cloud: Cloud };
 
+/** Those that the walk itself is made by. */
+type WalkOptions = Pick<
+  AppOptions,
+  | 'shadow'
+  | 'launchVia'
+  | 'recommenderUrl'
+  | 'statePath'
+  | 'retentionMs'
+  | 'dedupWindowMs'
+  | 'inboxLimit'
+  | 'concurrency'
+>;
+
 /** What the daemon is built on. */
 export interface AppPorts {
   readonly clock: Clock;
   readonly random: Random;
+  /** Sends what actions send to other systems; over the network where it is left out. */
+  readonly sendHttp?: HttpSender;
   /** Is told what happens, as it happens; for the demo. */
   readonly watcher?: {
     decided(decision: Decision): void;
@@ -105,18 +127,18 @@ export interface App {
   stop(): Promise<void>;
 }
 
-/** The first load of the rules found mistakes, so there is nothing to start with. */
+/** The first load of the rules found mistakes, and no good ones are kept, so there is nothing to start with. */
 export class RulesRejected extends Failure {
   readonly problems: Extract<ReloadOutcome, { kind: 'rejected' }>['problems'];
 
-  constructor(problems: RulesRejected['problems']) {
-    super('invalid_request', 'reject', 'the rules cannot be loaded');
+  constructor(problems: RulesRejected['problems'], because: string) {
+    super('invalid_request', 'reject', `the rules cannot be loaded, and ${because}`);
     this.problems = problems;
   }
 }
 
 /**
- * Builds the walk and starts it: rules, store, doors, then the loops. Fails with RulesRejected, or with a Failure of the
+ * Builds the walk and starts it: store, rules, doors, then the loops. Fails with RulesRejected, or with a Failure of the
  * part that could not start; whatever had been started by then is stopped again.
  */
 export async function startApp(options: AppOptions, ports: AppPorts): Promise<App> {
@@ -135,6 +157,7 @@ export async function startApp(options: AppOptions, ports: AppPorts): Promise<Ap
   }
 }
 
+/** The ports of a walk, all there. */
 interface BuiltPorts extends AppPorts {
   readonly log: Log;
   readonly metrics: Metrics;
@@ -171,37 +194,47 @@ async function openCloud(
 
 async function build(options: AppOptions, ports: BuiltPorts, cleanUp: CleanUp): Promise<App> {
   withProcessMetrics(ports.metrics).buildInfo.set({ version: options.version, node: process.version }, 1);
-  const reloader = await startRules(options, ports, cleanUp);
+  // The store first: it keeps the last good rules, should those on disk be bad.
   const store = openStore(options, ports, cleanUp);
-  const site = { options, ports, cleanUp, reloader, store };
-  const addresses = await openDoors(site, await startWalk(site));
+  const reloader = await startRules(options, { ...ports, kept: store }, cleanUp);
+  const site = { options, ports, cleanUp, ruleset: reloader, store };
+  const walk = await startWalk(site);
+  const addresses = await openDoors(options, walk, { reloader, cleanUp });
   return { ...addresses, reload: () => reloader.reload(), stop: () => cleanUp.run() };
 }
 
-function openStore(options: AppOptions, { clock, log }: BuiltPorts, cleanUp: CleanUp): SqliteStore {
+/** Opens the store of the options, to be closed with all else. Fails as `openSqliteStore` does. */
+export function openStore(options: WalkOptions, { clock, log }: BuiltPorts, cleanUp: CleanUp): SqliteStore {
   const { statePath: path, dedupWindowMs, inboxLimit } = options;
   const store = openSqliteStore({ path, clock, log, dedupWindowMs, inboxLimit });
   cleanUp.add('store', () => store.close());
   return store;
 }
 
-interface Site {
-  readonly options: AppOptions;
+/** What a walk is made on. */
+export interface Site {
+  readonly options: WalkOptions;
   readonly ports: BuiltPorts;
   readonly cleanUp: CleanUp;
-  readonly reloader: Reloader;
+  readonly ruleset: { current(): Ruleset };
   readonly store: SqliteStore;
 }
 
 /** What the doors need of the walk. */
-interface Walk extends Common, Pick<ApiDeps, 'swaps' | 'cancel' | 'recommendations'> {
+interface Walk extends Common, Pick<ApiDeps, 'swaps' | 'cancel' | 'recommendations' | 'explain'> {
   readonly inbox: Inbox;
 }
 
-/** Wires inbox, engine, run queue and actions, and starts their loops. */
-async function startWalk(site: Site): Promise<Walk> {
+/**
+ * Wires inbox, engine, run queue and actions, and starts their loops; `prepare` may put something else in the place of parts
+ * before any loop begins.
+ */
+export async function startWalk(
+  site: Site,
+  prepare: (common: Common) => Promise<Common> = (common) => Promise.resolve(common),
+): Promise<Walk> {
   const { shadow, retentionMs, concurrency } = site.options;
-  const common = await commonParts(site);
+  const common = await prepare(await commonParts(site));
   const acting = actingParts(site, common);
   const worker = createWorker({ ...acting, holder: common.newId('run'), concurrency });
   const { dispatcher, inbox, requests } = intake(site, common, worker);
@@ -218,13 +251,15 @@ async function startWalk(site: Site): Promise<Walk> {
     swaps: { ask: requests.ask, dryRun: (wish) => dryRun(wish, { ...acting, shadow }) },
     cancel: (runId) => cancelRun(acting, runId, 'a request over HTTP'),
     recommendations: (where, question) => recommendationsFor(where, question, common),
+    explain: (events) =>
+      explainEvents(events, { ...common, shadow, foresee: (event) => site.store.foresee(event) }),
   };
 }
 
 type Common = Awaited<ReturnType<typeof commonParts>>;
 
 /** What nearly every part of the walk is made of. The memory has read the store before anything is decided on it. */
-async function commonParts({ ports, reloader, store }: Site) {
+async function commonParts({ ports, ruleset, store }: Site) {
   const { clock, random, cloud, ownInstance, log, metrics } = ports;
   const markets = createUnavailableMarkets(clock);
   const memory = createLiveMemory(store, markets);
@@ -232,7 +267,7 @@ async function commonParts({ ports, reloader, store }: Site) {
   const fleet = createFleet({ cloud, clock, log });
   const newId = idMaker(clock, random);
   return {
-    ...{ ruleset: reloader, store, markets, memory, cloud, fleet, ownInstance },
+    ...{ ruleset, store, markets, memory, cloud, fleet, ownInstance },
     ...{ clock, random, newId, log, metrics },
   };
 }
@@ -240,18 +275,19 @@ async function commonParts({ ports, reloader, store }: Site) {
 /** What whoever performs runs, or calls them off, has beside the common parts. */
 function actingParts({ options, ports }: Site, common: Common) {
   const { launchVia = 'auto', recommenderUrl: url = null } = options;
+  const { sendHttp } = ports;
   const recommender = url === null ? null : createHttpRecommender({ ...common, url });
   return {
     ...{ ...common, actions: ACTIONS },
-    world: createActionWorld({ ...common, launchVia, recommender }),
+    world: { ...createActionWorld({ ...common, launchVia, recommender }), ...given({ sendHttp }) },
     progressed: (run: Run, step: StepRecord | null) => progressed(ports, run, step),
   };
 }
 
 function progressed({ metrics, watcher }: BuiltPorts, run: Run, step: StepRecord | null): void {
-  const ended = step === null && isOver(run.state);
-  if (ended && run.actions.some(({ kind }) => kind === 'swap'))
-    metrics.swaps.inc({ outcome: run.state, to: swapTarget(run) ?? 'none' });
+  const ends = step === null && isOver(run.state) ? endsOf(run) : [];
+  for (const { outcome } of ends.filter(({ kind }) => kind === 'swap'))
+    metrics.swaps.inc({ outcome, to: swapTarget(run) ?? 'none' });
   watcher?.progressed(run, step);
 }
 
@@ -280,28 +316,35 @@ function intake({ options, ports }: Site, common: Common, worker: Worker) {
 }
 
 /** Opens both doors last, so that nothing is taken in that could not be walked on. */
-async function openDoors({ options, cleanUp }: Site, walk: Walk): Promise<Pick<App, 'http' | 'grpc'>> {
+async function openDoors(
+  options: AppOptions,
+  walk: Walk,
+  { reloader, cleanUp }: { readonly reloader: Reloader; readonly cleanUp: CleanUp },
+): Promise<Pick<App, 'http' | 'grpc'>> {
   const grpc = await startGrpcServer(walk, options.grpc);
   cleanUp.add('grpc', () => grpc.stop(GRACE_MS));
   const server = createHttpServer(walk);
-  registerApi(server, apiDeps(options, walk));
+  registerApi(server, apiDeps(options, walk, reloader));
   cleanUp.add('http', () => server.close());
   const port = await listen(server, options.http);
   return { http: { host: options.http.host, port }, grpc: { host: options.grpc.host, port: grpc.port } };
 }
 
-async function startRules(options: AppOptions, ports: BuiltPorts, cleanUp: CleanUp): Promise<Reloader> {
-  const { clock, log, metrics } = ports;
+async function startRules(
+  options: AppOptions,
+  { clock, log, metrics, kept }: BuiltPorts & { readonly kept: KeptRules },
+  cleanUp: CleanUp,
+): Promise<Reloader> {
   const { rules: paths, pollIntervalMs, debounceMs } = options;
-  const reloader = createReloader({ paths, clock, log, metrics, pollIntervalMs, debounceMs });
+  const reloader = createReloader({ paths, clock, log, metrics, kept, pollIntervalMs, debounceMs });
   cleanUp.add('rules', () => reloader.stop());
   const outcome = await reloader.start();
-  if (outcome.kind === 'rejected') throw new RulesRejected(outcome.problems);
+  if (outcome.kind === 'rejected') throw new RulesRejected(outcome.problems, outcome.because);
   return reloader;
 }
 
-function apiDeps({ version, shadow, cloud }: AppOptions, walk: Walk): ApiDeps {
-  const { clock, metrics, ownInstance, ruleset, store, memory, fleet } = walk;
+function apiDeps({ version, shadow, cloud }: AppOptions, walk: Walk, ruleset: Reloader): ApiDeps {
+  const { clock, metrics, ownInstance, store, memory, fleet, newId } = walk;
   return {
     ...walk,
     metrics: { registry: scrapedRegistry({ store, metrics, clock }) },
@@ -309,15 +352,18 @@ function apiDeps({ version, shadow, cloud }: AppOptions, walk: Walk): ApiDeps {
       ...{ version, startedAt: clock.now(), ownInstance, shadow },
       cloud: cloud.kind === 'aws' ? 'aws' : 'simulated',
     },
+    readSample: (sample) => readSample(sample, clock.now(), newId),
     liveRuns: () => store.liveRuns(),
     liveRunCount: () => memory.liveRunCount(),
     cooldowns: (now) => store.cooldowns(now),
+    rechecks: () => memory.rechecks.all(),
     rests: (now) => memory.rests(now),
     pausing: createPausing({ store, memory, clock }),
     readiness() {
       const because = fleet.current() === null ? ['the groups have not been read from the cloud yet'] : [];
       return Promise.resolve({ ready: because.length === 0, because });
     },
+    rulesState: () => ruleset.state(),
     async reload() {
       const done = await ruleset.reload();
       const { generation, hash } = ruleset.current();

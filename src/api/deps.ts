@@ -10,8 +10,12 @@ import type { SwapRequests } from '../actions/swap-requests.ts';
 import type { Clock } from '../base/clock.ts';
 import type { GroupName } from '../base/group-name.ts';
 import type { SwapWish } from '../engine/by-hand.ts';
+import type { Event } from '../engine/event.ts';
+import type { Sample } from '../engine/explain.ts';
 import type { Memory } from '../engine/memory.ts';
 import type { PolicySpec } from '../engine/policy.ts';
+import type { Explained } from '../engine/present-explanation.ts';
+import type { Recheck } from '../engine/recheck.ts';
 import type { RuleSpec } from '../engine/rule.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -27,10 +31,16 @@ export interface ApiDeps {
   liveRunCount(): number;
   /** Cooldowns of rules that end after `now`. */
   cooldowns(now: number): Promise<readonly Cooldown[]>;
+  /** Second looks of rules that wait. */
+  rechecks(): Iterable<Recheck>;
   readonly pausing: Pausing;
   /** Groups that rest at `now` after failed swaps. */
   rests(now: number): readonly GroupRest[];
   readonly swaps: Pick<SwapRequests, 'ask'> & { dryRun(wish: SwapWish): Promise<DryRun> };
+  /** The events of a sample, at least one, as the doors would read them; `error` where none can be. */
+  readSample(sample: Sample): SampleReading;
+  /** What the rules would conclude of each event if it came now; changes nothing. */
+  explain(events: readonly Event[]): Promise<readonly Explained[]>;
   /** Calls a run off; what is answered holds from then on. */
   cancel(runId: string): Promise<Cancelled>;
   readonly fleet: Pick<Fleet, 'current' | 'atMost'>;
@@ -40,6 +50,8 @@ export interface ApiDeps {
     question: { readonly baseType: string; readonly zones: readonly string[] },
   ): Promise<Recommendations | null>;
   readonly ruleset: { current(): RulesetView };
+  /** Whether the rules in force are those on disk. */
+  rulesState(): RulesState;
   readonly memory: Memory;
   readonly metrics: { readonly registry: { readonly contentType: string; metrics(): Promise<string> } };
   /** Whether traffic is welcome; `because` names what is missing, one sentence each. */
@@ -47,6 +59,14 @@ export interface ApiDeps {
   /** Reads the rule files and puts them in force when they are sound. */
   reload(): Promise<ReloadOutcome>;
 }
+
+/** What a sample holds; places of what is rejected from 0. */
+export type SampleReading =
+  | {
+      readonly events: readonly Event[];
+      readonly rejected: readonly { readonly index: number; readonly error: string }[];
+    }
+  | { readonly error: string };
 
 /** What the daemon is; settled when it starts. */
 export interface About {
@@ -73,6 +93,13 @@ export interface RulesetView {
   readonly loadedAt: number;
   readonly rules: readonly { readonly spec: RuleSpec }[];
   readonly policies: readonly PolicySpec[];
+}
+
+/** Where the rules in force come from, and what is wrong with the files as they are now: nothing when those are in force. */
+export interface RulesState {
+  /** `kept`: those on disk were bad when the daemon started, and have not been good since. */
+  readonly source: 'files' | 'kept';
+  readonly problems: readonly FileProblem[];
 }
 
 /** What a reload came to: `rejected` left the rules as they were, and `problems` has every reason. */

@@ -3,16 +3,16 @@ import type { Cooldown } from '../actions/store.ts';
 import { groupKey } from '../base/group-name.ts';
 import { marketName } from '../base/market.ts';
 import { marketCounts, presentInstances, ratio } from '../engine/composition.ts';
-import type { Event } from '../engine/event.ts';
-import type { FactContext } from '../engine/fact.ts';
-import { FACTS, readFact } from '../engine/facts.ts';
 import type { GroupView, InstanceView } from '../engine/fleet.ts';
+import { GROUP_FACTS, readGroupFact } from '../engine/group-facts.ts';
 import type { Memory, Rest } from '../engine/memory.ts';
 import { effectivePolicy } from '../engine/policies.ts';
-import type { PolicySpec } from '../engine/policy.ts';
+import type { EffectivePolicy, PolicySpec } from '../engine/policy.ts';
+import type { Recheck } from '../engine/recheck.ts';
 import type { Scalar } from '../engine/rule.ts';
+import { freezeAt } from '../engine/windows.ts';
 import { presentCooldowns } from './cooldowns.ts';
-import { comingTime, presentRest, summaryOfRun, timeOf } from './present.ts';
+import { comingTime, presentRest, summaryOfRun, timeOf, timeOrNull } from './present.ts';
 
 /** What the answer about a group is made from. */
 export interface GroupInput {
@@ -23,6 +23,8 @@ export interface GroupInput {
   readonly memory: Memory;
   /** Cooldowns of rules, of any group. */
   readonly cooldowns: readonly Cooldown[];
+  /** Second looks of rules that wait, by group key. */
+  readonly rechecks: ReadonlyMap<string, readonly Recheck[]>;
   /** Runs that are not over, of any group. */
   readonly liveRuns: readonly Run[];
   /** Id of the instance that the daemon runs on; null when unknown. */
@@ -42,15 +44,16 @@ export function presentGroup(input: GroupInput): object {
   return {
     key,
     account: group.account,
-    ...groupFacts({ event: NO_EVENT, group: view, instance: null, policy, memory, now }),
+    ...groupFacts({ group: view, policy, memory, now }),
     tags: view.tags,
     readAt: timeOf(readAt),
     pausedBecause: memory.pausedBecause(key),
     rest: presentedRest(memory.rest(key), now),
+    freeze: policy === null ? null : presentFreeze(policy, now),
     policies: policy?.names ?? [],
     instances: view.instances.map((instance) => presentInstance(instance, input.ownInstance)),
     markets: presentMarkets(input),
-    cooldowns: presentCooldowns(input, policy),
+    cooldowns: presentCooldowns({ ...input, rechecks: input.rechecks.get(key) ?? [] }, policy),
     runs: input.liveRuns.filter((run) => groupKey(run.group) === key).map(summaryOfRun),
   };
 }
@@ -60,28 +63,14 @@ function presentedRest(rest: Rest | null, now: number): object | null {
   return rest === null || rest.until <= now ? null : presentRest(rest);
 }
 
-/** Stands where facts ask for an event: none of the facts of scope `group` reads it. */
-const NO_EVENT: Event = {
-  id: '',
-  type: '',
-  source: '',
-  subject: null,
-  time: null,
-  endsAt: null,
-  status: 'firing',
-  labels: {},
-  annotations: {},
-  fingerprint: '',
-  identity: { kind: 'origin', key: '' },
-  receivedAt: 0,
-  repeat: false,
-};
+/** Null unless a freeze window is open; `until` is null when no end is in sight. */
+function presentFreeze(policy: EffectivePolicy, now: number): object | null {
+  const freeze = freezeAt(policy, now);
+  return freeze === null ? null : { until: timeOrNull(freeze.until), detail: freeze.detail };
+}
 
-const PREFIX = 'group.';
-const GROUP_FACTS = Object.keys(FACTS).filter((name) => name.startsWith(PREFIX));
-
-function groupFacts(context: FactContext): Record<string, Scalar | null> {
-  return Object.fromEntries(GROUP_FACTS.map((name) => [name.slice(PREFIX.length), readFact(name, context)]));
+function groupFacts(about: Parameters<typeof readGroupFact>[1]): Record<string, Scalar | null> {
+  return Object.fromEntries(GROUP_FACTS.map((name) => [name, readGroupFact(name, about)]));
 }
 
 function presentInstance(instance: InstanceView, ownInstance: string | null): object {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { asFailure } from '../base/failure.ts';
 import { groupKey } from '../base/group-name.ts';
 import type { FleetView, GroupView } from '../engine/fleet.ts';
+import { waitsFor } from '../engine/recheck.ts';
 import { ok } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 import { groupsUnread, isAsked, withGroup } from './find-group.ts';
@@ -12,7 +13,7 @@ import { GROUP, GROUPS } from './parameters.ts';
 
 type GroupDeps = Pick<
   ApiDeps,
-  'about' | 'fleet' | 'ruleset' | 'memory' | 'cooldowns' | 'liveRuns' | 'clock' | 'log'
+  'about' | 'fleet' | 'ruleset' | 'memory' | 'cooldowns' | 'rechecks' | 'liveRuns' | 'clock' | 'log'
 >;
 
 /** A person who has just changed a group looks again within seconds; one reading serves all who ask meanwhile. */
@@ -52,7 +53,8 @@ async function presenter(deps: GroupDeps, { readAt }: FleetView): Promise<(view:
   const { ownInstance } = about;
   const now = deps.clock.now();
   const [liveRuns, cooldowns] = await Promise.all([deps.liveRuns(), deps.cooldowns(now)]);
-  const shared = { readAt, policies, memory, cooldowns, liveRuns, ownInstance, now };
+  const rechecks = Map.groupBy(deps.rechecks(), (recheck) => waitsFor(recheck).group);
+  const shared = { readAt, policies, memory, cooldowns, rechecks, liveRuns, ownInstance, now };
   return (view) => presentGroup({ ...shared, view });
 }
 

@@ -36,6 +36,7 @@ async function status(deps: HealthDeps): Promise<Answer> {
     deps.pausing.pauses(),
   ]);
   const { generation, hash, loadedAt, rules, policies } = deps.ruleset.current();
+  const { source, problems } = deps.rulesState();
   const fleet = deps.fleet.current();
   const { version, startedAt, cloud, ownInstance, shadow } = deps.about;
   return ok({
@@ -46,7 +47,11 @@ async function status(deps: HealthDeps): Promise<Answer> {
     ownInstance,
     shadow,
     ...readiness,
-    ruleset: { generation, hash, loadedAt: timeOf(loadedAt), rules: rules.length, policies: policies.length },
+    ruleset: {
+      ...{ generation, hash, loadedAt: timeOf(loadedAt), rules: rules.length, policies: policies.length },
+      source,
+      errors: problems.filter(({ severity }) => severity === 'error').length,
+    },
     fleet: {
       readAt: timeOrNull(fleet?.readAt ?? null),
       groups: fleet?.groups.size ?? 0,

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify';
+import { presentDecision } from '../engine/present-decision.ts';
 import { type Answer, ok, refused } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 import { get } from './http.ts';
 import { DECISIONS, NONE, RUNS, sinceOf } from './parameters.ts';
-import { presentDecision, presentRun } from './present.ts';
+import { presentRun } from './present.ts';
 
 /** What was decided and what was done. */
 export function registerHistory(scope: FastifyInstance, deps: Pick<ApiDeps, 'store' | 'clock'>): void {

@@ -112,6 +112,13 @@ export const RESUME = z
   .strictObject({ ...onGroup, reason: why.exactOptional() })
   .refine(placeHasGroup, placeText);
 
+/** Body of a request for an explanation: a sample of one kind, and the one rule that is asked about where it is not all. */
+export const EXPLAIN = z
+  .strictObject({ alert: z.unknown().exactOptional(), event: z.unknown().exactOptional(), rule })
+  .refine(({ alert, event }) => (alert === undefined) !== (event === undefined), {
+    error: 'must hold either alert or event',
+  });
+
 const instanceText = 'must be the id of an instance, such as i-0123456789abcdef0';
 
 /** Body of a request for a swap. */

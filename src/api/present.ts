@@ -1,7 +1,7 @@
+import { endOf } from '../actions/action-end.ts';
 import type { GroupRest } from '../actions/live-memory.ts';
-import type { Run, RunError, StepRecord } from '../actions/run.ts';
+import { newestAttempt, type Run, type RunError, type StepRecord } from '../actions/run.ts';
 import type { Pause } from '../actions/store.ts';
-import type { Decision } from '../engine/decision.ts';
 import type { Rest } from '../engine/memory.ts';
 
 /** The step that writes the plan of a swap down, in `detail.plan`. */
@@ -22,36 +22,13 @@ export function comingTime(until: number | null, now: number): string | null {
   return until !== null && until > now ? timeOf(until) : null;
 }
 
-/** A decision as the API shows it. */
-export function presentDecision(decision: Decision): object {
-  const { id, at, generation, rule, event, subject, outcome, reason, detail, runId } = decision;
-  return {
-    id,
-    at: timeOf(at),
-    generation,
-    rule,
-    event,
-    subject: {
-      group: subject.group?.name ?? null,
-      region: subject.group?.region ?? null,
-      account: subject.group?.account ?? null,
-      instance: subject.instance,
-    },
-    outcome,
-    reason,
-    detail,
-    because: decision.because.map((evidence) => ({ ...evidence, actual: evidence.actual ?? null })),
-    runId,
-    actions: decision.actions,
-  };
-}
-
 /** A run as the API shows it; `plan` is null until one has been made. */
 export function presentRun(run: Run): object {
   return {
     ...summaryOfRun(run),
     attempt: run.attempt,
     error: run.error,
+    actions: run.actions.map(({ kind }, action) => ({ kind, ...presentAction(run, action) })),
     plan: planOf(run),
     steps: run.steps.map(presentStep),
   };
@@ -75,8 +52,20 @@ export function summaryOfRun(run: Run): object {
   };
 }
 
+/** Outcome and error are null while the action is under way, or not begun; `attempts` is how many were begun. */
+function presentAction(run: Run, action: number): object {
+  const end = endOf(run, action);
+  return {
+    outcome: end?.outcome ?? null,
+    attempts: newestAttempt(run, action),
+    error: end?.error ?? null,
+  };
+}
+
+/** `action` is the position in the run's `actions`. */
 function presentStep(step: StepRecord): object {
   return {
+    action: step.action,
     name: step.name,
     state: step.state,
     attempt: step.attempt,

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { SwapWish } from '../engine/by-hand.ts';
 import type { Decision } from '../engine/decision.ts';
+import { presentDecision, presentHypothetical } from '../engine/present-decision.ts';
 import { type Answer, ok, refused } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 import { unknown } from './history.ts';
 import { post } from './http.ts';
 import { NONE, SWAP } from './parameters.ts';
-import { presentDecision, presentRun, withoutSecrets } from './present.ts';
+import { presentRun, withoutSecrets } from './present.ts';
 
 type SwapDeps = Pick<ApiDeps, 'swaps' | 'cancel' | 'store' | 'log'>;
 
@@ -31,8 +32,7 @@ async function ask({ swaps, store, log }: SwapDeps, wish: SwapWish): Promise<Ans
 
 async function tryOut({ swaps }: SwapDeps, wish: SwapWish): Promise<Answer> {
   const { decision, plan, refusal, requests } = await swaps.dryRun(wish);
-  // There is neither a decision nor a run of these ids.
-  const shown = { ...presentDecision(decision), id: null, runId: null };
+  const shown = presentHypothetical(decision);
   if (decision.reason === 'subject_unresolved') return declined(decision, shown);
   return ok({ decision: shown, plan, refusal, requests: requests.map(withoutSecrets) });
 }

@@ -1,11 +1,15 @@
 import { type Command, Option } from 'commander';
-import { type FileProblem, formatProblem, isError, UNREADABLE_CODES } from '../config/file-problem.ts';
-import { type LoadResult, loadRules } from '../config/loader.ts';
+import { type FileProblem, isError, UNREADABLE_CODES } from '../config/file-problem.ts';
+import { type LoadResult, loadSnapshot } from '../config/loader.ts';
+import { type Snapshot, takeSnapshot } from '../config/snapshot.ts';
 import { limitsOf } from '../engine/policies.ts';
+import { annotation } from './annotation.ts';
+import { count } from './count.ts';
 import type { Io } from './io.ts';
 import { describeLimits } from './limits.ts';
+import { drawProblems } from './problem-view.ts';
 import { quietCommand } from './remote-command.ts';
-import { plain, renderFields } from './table.ts';
+import { renderFields } from './table.ts';
 
 const DEFAULT_PATH = './rules';
 
@@ -23,17 +27,23 @@ export function checkCommand(io: Io): Command {
       new Option('-o, --output <format>', 'how to print').choices(['text', 'json', 'github']).default('text'),
     )
     .action(async (paths: readonly string[], { output }: { readonly output: Output }) => {
-      const result = await loadRules(paths.length === 0 ? [DEFAULT_PATH] : paths);
-      io.out(PRINTERS[output](result, io.colors));
+      const { files, ...read } = await takeSnapshot(paths.length === 0 ? [DEFAULT_PATH] : paths);
+      const result = loadSnapshot({ files, ...read });
+      io.out(PRINTERS[output]({ result, files, colors: io.colors }));
       io.exit(exitCode(problemsOf(result)));
     });
 }
 
-const PRINTERS: Readonly<Record<Output, (result: LoadResult, colors: boolean) => string>> = {
-  text: (result, colors) =>
-    `${lines(problemsOf(result).map((one) => plain(formatProblem(one))))}${limits(result, colors)}${summary(result)}\n`,
-  json: (result) => `${JSON.stringify(asJson(result), null, 2)}\n`,
-  github: (result) => `${lines(problemsOf(result).map(annotation))}${summary(result)}\n`,
+interface Checked extends Pick<Snapshot, 'files'> {
+  readonly result: LoadResult;
+  readonly colors: boolean;
+}
+
+const PRINTERS: Readonly<Record<Output, (checked: Checked) => string>> = {
+  text: ({ result, files, colors }) =>
+    `${drawProblems(problemsOf(result), files, colors)}${limits(result, colors)}${summary(result)}\n`,
+  json: ({ result }) => `${JSON.stringify(asJson(result), null, 2)}\n`,
+  github: ({ result }) => `${lines(problemsOf(result).map(annotated))}${summary(result)}\n`,
 };
 
 function problemsOf(result: LoadResult): readonly FileProblem[] {
@@ -71,10 +81,6 @@ function summary(result: LoadResult): string {
   return `${what.join(', ')}: ${errors}, ${warnings}`;
 }
 
-function count(number: number, one: string, several = `${one}s`): string {
-  return `${number} ${number === 1 ? one : several}`;
-}
-
 function asJson(result: LoadResult): object {
   const problems = problemsOf(result);
   const errors = problems.filter(isError).length;
@@ -91,16 +97,7 @@ function asJson(result: LoadResult): object {
   };
 }
 
-/** GitHub's workflow command: shows the problem at its line of a pull request. */
-function annotation({ file, line, column, severity, code, message }: FileProblem): string {
-  const place = `file=${property(file)},line=${line},col=${column},title=${property(code)}`;
-  return `::${severity} ${place}::${data(message)}`;
-}
-
-function data(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-}
-
-function property(text: string): string {
-  return data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+/** The problem as an annotation of GitHub. */
+function annotated(problem: FileProblem): string {
+  return annotation({ ...problem, title: problem.code });
 }

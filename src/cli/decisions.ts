@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { DECISION, type Decision, drawConditions } from './decision-view.ts';
 import type { Io } from './io.ts';
 import { addListing, type ListOptions, listQuery, tellMore } from './listing.ts';
 import {
@@ -11,35 +12,6 @@ import {
   withClient,
 } from './remote-command.ts';
 import { renderFields, renderSection, renderTable } from './table.ts';
-
-const DECISION = z.object({
-  id: z.string(),
-  at: z.string(),
-  generation: z.number(),
-  rule: z.string().nullable(),
-  event: z.object({ id: z.string(), type: z.string(), source: z.string() }),
-  subject: z.object({
-    group: z.string().nullable(),
-    region: z.string().nullable(),
-    account: z.string().nullable(),
-    instance: z.string().nullable(),
-  }),
-  outcome: z.string(),
-  reason: z.string(),
-  detail: z.string().default(''),
-  because: z.array(
-    z.object({
-      fact: z.string(),
-      path: z.string(),
-      operator: z.string(),
-      expected: z.unknown(),
-      actual: z.unknown(),
-      result: z.string(),
-    }),
-  ),
-  runId: z.string().nullable(),
-});
-type Decision = z.output<typeof DECISION>;
 
 const DECISIONS = z.object({ items: z.array(DECISION), next: z.string().nullable() });
 
@@ -113,15 +85,5 @@ function shown(decision: Decision, colors: boolean): string {
     ],
     colors,
   );
-  const evidence = decision.because.map(({ path, fact, actual, operator, expected, result }) => [
-    path,
-    fact,
-    JSON.stringify(actual),
-    operator,
-    JSON.stringify(expected),
-    result,
-  ]);
-  const titles = ['PATH', 'FACT', 'ACTUAL', 'OPERATOR', 'EXPECTED', 'RESULT'];
-  const table = evidence.length === 0 ? '' : renderTable(titles, evidence, colors);
-  return `${fields}${renderSection('Because', table, colors)}`;
+  return `${fields}${renderSection('Because', drawConditions(decision.because, colors), colors)}`;
 }

@@ -96,11 +96,15 @@ function stepPrinter(io: Io, id: string): (run: Run) => void {
     for (const [index, step] of run.steps.entries()) {
       if (shown.get(index) === step.state) continue;
       shown.set(index, step.state);
-      const why = errorText(step.error);
-      const error = why === null ? '' : `  ${plain(why)}`;
-      io.out(`${step.finishedAt ?? step.startedAt}  ${step.name} ${step.state}${error}\n`);
+      io.out(stepLine(step));
     }
   };
+}
+
+function stepLine({ name, state, attempt, startedAt, finishedAt, error }: Run['steps'][number]): string {
+  const why = errorText(error);
+  const again = attempt === 1 ? '' : ` (attempt ${attempt})`;
+  return `${finishedAt ?? startedAt}  ${name} ${state}${again}${why === null ? '' : `  ${plain(why)}`}\n`;
 }
 
 function endOf({ id, state, error }: Run): string {

@@ -29,6 +29,7 @@ export const GROUP = z.object({
   readAt: z.string(),
   pausedBecause: z.string().nullable(),
   rest: REST.nullable(),
+  freeze: z.object({ until: z.string().nullable(), detail: z.string() }).nullable(),
   policies: z.array(z.string()),
   instances: z.array(
     z.object({
@@ -158,6 +159,7 @@ function fieldsOf(group: Group): (readonly [string, Cell])[] {
     ['read at', group.readAt],
     ['policies', policiesText(group)],
     ['paused', group.pausedBecause ?? 'no'],
+    ['frozen', group.freeze?.detail ?? 'no'],
     ['rests', group.rest === null ? 'no' : restText(group.rest)],
     ['size', `${group.desired} desired (${group.min} to ${group.max}), ${group.inServiceCount} serving`],
     [

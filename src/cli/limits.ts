@@ -31,6 +31,7 @@ function describeTypes(types: EffectivePolicy['instanceTypes']): readonly Row[] 
     ['  instanceTypes.allow', types.allow.map((globs) => globs.join(' ')).join(' and ') || 'any'],
     ['  instanceTypes.deny', types.deny.join(' ') || 'none'],
     ['  instanceTypes.architectures', types.architectures?.join(' ') ?? 'as the own type of the group'],
+    ['  instanceTypes.generations', types.generations?.join(' ') ?? 'any'],
     ['  instanceTypes.vcpus', range(types.vcpus)],
     ['  instanceTypes.memory', range(types.memory)],
     ['  instanceTypes.burstable', types.burstable],
@@ -61,10 +62,17 @@ function describeFloor({ base, shareAboveBase }: EffectivePolicy['floors'][numbe
   return `${base} and ${percent(shareAboveBase)} of desired above`;
 }
 
-function describeBudget({ swaps, perMs }: BudgetSpec): string {
+function describeBudget({ swaps, perMs, window }: BudgetSpec): string {
   const amount =
     swaps.kind === 'count' ? String(swaps.value) : `${percent(swaps.value)} of desired, at least 1,`;
-  return `${amount} per ${formatDuration(perMs)}`;
+  const per = perMs === undefined ? [] : [`per ${formatDuration(perMs)}`];
+  return [swaps.value === 0 ? '0' : amount, ...per, ...describeWindow(window)].join(' ');
+}
+
+function describeWindow(window: BudgetSpec['window']): readonly string[] {
+  if (window === undefined) return [];
+  const { schedule, timezone, durationMs } = window;
+  return [`from "${schedule}" ${timezone} for ${formatDuration(durationMs)}`];
 }
 
 /** Without the last digits of floating point: 0.07 is 7%. */

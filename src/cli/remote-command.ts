@@ -40,7 +40,8 @@ function outputOption(): Option {
   return new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table');
 }
 
-function serverIn(io: Io): string {
+/** The daemon that is meant when none is named. */
+export function serverIn(io: Io): string {
   const given = io.env['COPPICE_SERVER'];
   return given === undefined || given === '' ? DEFAULT_SERVER : given;
 }

@@ -2,7 +2,17 @@ import { z } from 'zod';
 
 const ERROR = z.object({ reason: z.string(), message: z.string() });
 
+/** One action of the chain; outcome and error are null until it has ended. */
+const ACTION = z.object({
+  kind: z.string(),
+  outcome: z.string().nullable(),
+  attempts: z.number(),
+  error: ERROR.nullable(),
+});
+
 const STEP = z.object({
+  /** Position in `actions`; an older daemon does not tell. */
+  action: z.number().default(0),
   name: z.string(),
   state: z.string(),
   attempt: z.number(),
@@ -44,6 +54,7 @@ export const RUN = z.object({
   createdAt: z.string(),
   finishedAt: z.string().nullable(),
   error: ERROR.nullable(),
+  actions: z.array(ACTION).default([]),
   plan: PLAN.nullable(),
   steps: z.array(STEP),
 });

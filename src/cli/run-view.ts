@@ -37,8 +37,25 @@ export function drawRun(run: Run, colors: boolean): string {
     ],
     colors,
   );
-  const candidates = renderSection('Candidates', drawCandidates(run.plan, colors), colors);
-  return `${fields}${candidates}${renderSection('Steps', drawSteps(run, colors), colors)}`;
+  return [
+    fields,
+    renderSection('Actions', drawActions(run, colors), colors),
+    renderSection('Candidates', drawCandidates(run.plan, colors), colors),
+    renderSection('Steps', drawSteps(run, colors), colors),
+  ].join('');
+}
+
+/** Nothing where the run itself says it all: one action, tried once. */
+function drawActions({ actions }: Run, colors: boolean): string {
+  if (actions.length < 2 && actions.every(({ attempts }) => attempts < 2)) return '';
+  const titles = ['ACTION', 'OUTCOME', 'ATTEMPTS', 'ERROR'];
+  const rows = actions.map(({ kind, outcome, attempts, error }): Cell[] => [
+    kind,
+    outcome,
+    attempts,
+    errorText(error),
+  ]);
+  return renderTable(titles, rows, colors);
 }
 
 /** The candidate table of a plan, best first; the chosen one is marked. */
@@ -65,8 +82,13 @@ function rankingText({ by, because }: NonNullable<Run['plan']>['ranking']): stri
 
 function drawSteps(run: Run, colors: boolean): string {
   if (run.steps.length === 0) return '';
-  const titles = ['STEP', 'STATE', 'ATTEMPT', 'STARTED', 'FINISHED', 'ERROR'];
+  const several = run.actions.length > 1;
+  const titles = [
+    ...(several ? ['ACTION'] : []),
+    ...['STEP', 'STATE', 'ATTEMPT', 'STARTED', 'FINISHED', 'ERROR'],
+  ];
   const rows = run.steps.map((step): Cell[] => [
+    ...(several ? [run.actions[step.action]?.kind ?? null] : []),
     step.name,
     step.state,
     step.attempt,

@@ -4,7 +4,8 @@ import { createColors } from 'picocolors';
 /** What can stand in a cell; null is shown as `-`. */
 export type Cell = string | number | boolean | null;
 
-const CONTROL = /\p{Cc}+/gu;
+/** Control characters, line separators, and what turns the direction of writing round: a name could look like another. */
+const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu;
 
 const NO_LINES = {
   top: '',
@@ -37,6 +38,11 @@ export function renderTable(
   ]);
 }
 
+/** Columns without titles; ends in a newline. */
+export function renderRows(rows: readonly (readonly Cell[])[], colors: boolean): string {
+  return render(rows.map((row) => row.map((cell) => paint(cell, colors))));
+}
+
 /** One line a field: its name, and its value; ends in a newline. */
 export function renderFields(fields: readonly (readonly [string, Cell])[], colors: boolean): string {
   const { bold } = createColors(colors);
@@ -64,18 +70,10 @@ function render(rows: readonly (readonly string[])[]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-/** Words of the closed sets that are good, bad or in between. */
-const GOOD = new Set(['succeeded', 'dispatched', 'done', 'true']);
-const BAD = new Set(['failed', 'rolled_back', 'undo_failed', 'false']);
-const BETWEEN = new Set([
-  'suppressed',
-  'shadowed',
-  'cancelled',
-  'undoing',
-  'undone',
-  'unknown',
-  'recovering',
-]);
+/** Words of the closed sets, and marks, that are good, bad or in between. */
+const GOOD = new Set(['succeeded', 'dispatched', 'done', '✓']);
+const BAD = new Set(['failed', 'rolled_back', 'undo_failed', '✗']);
+const BETWEEN = new Set(['suppressed', 'shadowed', 'cancelled', 'undoing', 'undone', '?', 'recovering']);
 
 function paint(cell: Cell, colors: boolean): string {
   const text = cell === null ? '-' : plain(String(cell));

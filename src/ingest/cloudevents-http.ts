@@ -28,7 +28,12 @@ export function readCloudEvents(message: HttpMessage, now: number, newId: NewId)
   if (body instanceof Refusal) return body;
   if (!mediaType.startsWith('application/cloudevents-batch')) return single(readStructured(body), now, newId);
   if (!Array.isArray(body)) return new Refusal('malformed', 'the body is no JSON array of events');
-  return readEach(body, (element) => eventOf(readStructured(element), now, newId));
+  return readEach(body, (element) => readStructuredEvent(element, now, newId));
+}
+
+/** Reads one event in the JSON form, as it stands in a structured or batched body. */
+export function readStructuredEvent(raw: unknown, now: number, newId: NewId): Event | Refusal {
+  return eventOf(readStructured(raw), now, newId);
 }
 
 /** A body of one event: an event that is refused is the first, and only, rejected element. */

@@ -42,7 +42,7 @@ export class Metrics {
     'Time to decide one event, all rules.',
     FAST_SECONDS,
   );
-  readonly runs = this.#counter('runs_total', 'Runs that ended. Labeled by action and outcome.', [
+  readonly runs = this.#counter('runs_total', 'Actions of runs that ended. Labeled by action and outcome.', [
     'action',
     'outcome',
   ]);

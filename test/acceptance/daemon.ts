@@ -10,6 +10,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { demoWorld } from '../../src/cloud/simulated/demo-world.ts';
 import { SimulatedCloud } from '../../src/cloud/simulated/simulated-cloud.ts';
 import type { Snapshot } from '../../src/cloud/simulated/snapshot.ts';
+import { copyAsCrashed } from '../unit/state/support.ts';
 import { WRITES } from './swap-site.ts';
 
 /** One rule that nothing wakes, and a policy that only has a cooldown. */
@@ -31,7 +32,7 @@ export interface Daemon {
   readonly before: Snapshot;
   /** Ids of the members that the group had at first. */
   readonly members: readonly string[];
-  post(path: string, body?: object): Promise<{ status: number; json: Json }>;
+  post(path: string, body?: object, contentType?: string): Promise<{ status: number; json: Json }>;
   get(path: string): Promise<Json>;
   /** What `GET /metrics` answers. */
   metrics(): Promise<string>;
@@ -40,6 +41,8 @@ export interface Daemon {
   writes(): readonly string[];
   /** Stops the process, and starts another one on the same state and the same cloud. */
   restart(): Promise<void>;
+  /** As `restart`, but the other one finds the state as it is on disk now; nothing may be under way in the cloud. */
+  crash(): Promise<void>;
 }
 
 /** Starts one; it is stopped with the test. */
@@ -51,12 +54,13 @@ export async function daemon(t: TestContext, rules = RULES, world = demoWorld())
   const cloud = new SimulatedCloud({ clock, random: seededRandom(7), world });
   const before = cloud.snapshot();
   const told: { run: Run; step: StepRecord | null }[] = [];
+  let statePath = join(folder, 'state.db');
   const start = (seed: number): ReturnType<typeof startApp> =>
     startApp(
       {
         ...{ version: 'test', http: { host: '127.0.0.1', port: 0 }, grpc: { host: '127.0.0.1', port: 0 } },
         ...{ rules: [join(folder, 'rules')], pollIntervalMs: 3_600_000, debounceMs: 0, shadow: false },
-        ...{ cloud: { kind: 'given', cloud }, statePath: join(folder, 'state.db'), retentionMs: 86_400_000 },
+        ...{ cloud: { kind: 'given', cloud }, statePath, retentionMs: 86_400_000 },
         ...{ dedupWindowMs: 60_000, inboxLimit: 1000, concurrency: 2 },
         log: { level: 'silent', format: 'json' },
       },
@@ -66,11 +70,7 @@ export async function daemon(t: TestContext, rules = RULES, world = demoWorld())
       },
     );
   let app = await start(8);
-  const stop = async (): Promise<void> => {
-    const stopped = app.stop();
-    await clock.advance(60_000);
-    await stopped;
-  };
+  const stop = (): Promise<void> => clock.during(60_000, app.stop());
   t.after(async () => {
     await stop();
     await rm(folder, { recursive: true });
@@ -81,8 +81,8 @@ export async function daemon(t: TestContext, rules = RULES, world = demoWorld())
   assert.ok(web !== undefined);
   return {
     ...{ clock, cloud, before, members: web.members.map(({ instanceId }) => instanceId) },
-    async post(path, body = {}) {
-      const headers = { 'content-type': 'application/json' };
+    async post(path, body = {}, contentType = 'application/json') {
+      const headers = { 'content-type': contentType };
       const response = await fetched(path, { method: 'POST', headers, body: JSON.stringify(body) });
       return { status: response.status, json: (await response.json()) as Json };
     },
@@ -98,6 +98,13 @@ export async function daemon(t: TestContext, rules = RULES, world = demoWorld())
     async restart() {
       await stop();
       app = await start(9);
+    },
+    async crash() {
+      const found = `${statePath}-crashed`;
+      copyAsCrashed(statePath, found);
+      await stop();
+      statePath = found;
+      app = await start(10);
     },
   };
 }

@@ -17,7 +17,7 @@ import { ProcessLife } from './process-life.ts';
 
 const GROUPS = 20;
 /** The starter library as it is: its rule on notices, and its policy. */
-const RULES = ['spot.yaml', 'policies.yaml'].map((name) =>
+const RULES = ['spot-termination.yaml', 'policies.yaml'].map((name) =>
   join(import.meta.dirname, '..', '..', 'rules', name),
 );
 /** Of every request to AWS; ms. */

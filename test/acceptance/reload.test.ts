@@ -28,6 +28,21 @@ interface Problem {
   readonly severity: string;
 }
 
+function start(rules: readonly string[], statePath: string): Promise<App> {
+  const clock = new ManualClock();
+  const random = seededRandom(1);
+  const cloud = new SimulatedCloud({ clock, random, world: demoWorld() });
+  return startApp(
+    {
+      ...{ version: 'test', http: { host: '127.0.0.1', port: 0 }, grpc: { host: '127.0.0.1', port: 0 } },
+      ...{ rules, pollIntervalMs: 30_000, debounceMs: 200, shadow: false, statePath },
+      ...{ cloud: { kind: 'given', cloud }, retentionMs: 86_400_000, dedupWindowMs: 600_000 },
+      ...{ inboxLimit: 1000, concurrency: 1, log: { level: 'silent', format: 'json' } },
+    },
+    { clock, random },
+  );
+}
+
 describe('a running daemon whose rule file is broken', () => {
   let folder = '';
   let app: App | undefined;
@@ -43,28 +58,7 @@ describe('a running daemon whose rule file is broken', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'coppice-reload-'));
     await writeFile(join(folder, 'good.yaml'), GOOD);
-    const clock = new ManualClock();
-    const random = seededRandom(1);
-    const cloud = new SimulatedCloud({ clock, random, world: demoWorld() });
-    app = await startApp(
-      {
-        version: 'test',
-        http: { host: '127.0.0.1', port: 0 },
-        grpc: { host: '127.0.0.1', port: 0 },
-        rules: [folder],
-        pollIntervalMs: 30_000,
-        debounceMs: 200,
-        shadow: false,
-        cloud: { kind: 'given', cloud },
-        statePath: ':memory:',
-        retentionMs: 86_400_000,
-        dedupWindowMs: 600_000,
-        inboxLimit: 1000,
-        concurrency: 1,
-        log: { level: 'silent', format: 'json' },
-      },
-      { clock, random },
-    );
+    app = await start([folder], ':memory:');
   });
 
   after(async () => {
@@ -103,5 +97,83 @@ describe('a running daemon whose rule file is broken', () => {
       assert.equal(await gauge(), '1', `${name}: mended`);
     }
     assert.ok(broken > 50, `only ${broken} files were refused`);
+  });
+});
+
+describe('a daemon that is started again after a bad push', () => {
+  let folder = '';
+  let rules = '';
+  let state = '';
+  let app: App | undefined;
+  const restart = async (paths = [rules]): Promise<App> => {
+    await app?.stop();
+    app = undefined;
+    app = await start(paths, state);
+    return app;
+  };
+  const ask = async (path: string, method = 'GET'): Promise<Response> =>
+    fetch(`http://127.0.0.1:${app?.http.port ?? 0}${path}`, { method });
+  const json = async (path: string): Promise<Record<string, unknown>> =>
+    (await (await ask(path)).json()) as Record<string, unknown>;
+  const gauge = async (): Promise<string | undefined> =>
+    /^coppice_config_last_reload_successful (\S+)$/m.exec(await (await ask('/metrics')).text())?.[1];
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'coppice-restart-'));
+    rules = join(folder, 'rules.yaml');
+    state = join(folder, 'state.db');
+    await writeFile(rules, GOOD);
+    await restart();
+  });
+
+  after(async () => {
+    await app?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test('goes on with the last good rules, and shows that it does', async () => {
+    const first = await json('/api/v1/status');
+    await writeFile(rules, 'rulez: []\n');
+    await restart();
+    const { items } = await json('/api/v1/rules');
+    assert.deepEqual(
+      (items as { name: string }[]).map(({ name }) => name),
+      ['good'],
+    );
+    const { ruleset } = await json('/api/v1/status');
+    const { hash } = first['ruleset'] as { hash: string };
+    const { source, errors, hash: now } = ruleset as { source: string; errors: number; hash: string };
+    assert.deepEqual({ source, errors, now }, { source: 'kept', errors: 1, now: hash });
+    assert.equal((await ask('/-/ready')).status, 200);
+    assert.equal(await gauge(), '0');
+  });
+
+  test('still has them after a second restart', async () => {
+    await restart();
+    assert.equal((await json('/api/v1/rules'))['next'], null);
+    assert.equal(await gauge(), '0');
+  });
+
+  test('does not take them for other paths', async () => {
+    await assert.rejects(restart([join(folder, 'rulez.yaml')]), {
+      name: 'Failure',
+      message: `the rules cannot be loaded, and the rules that are kept come from other paths: ${rules}`,
+    });
+  });
+
+  test('takes the files as soon as they are good', async () => {
+    await restart();
+    await writeFile(rules, GOOD.replace('name: good', 'name: better'));
+    const answer = await ask('/-/reload', 'POST');
+    assert.deepEqual(
+      [answer.status, ((await answer.json()) as { outcome: string }).outcome],
+      [200, 'applied'],
+    );
+    assert.equal(await gauge(), '1');
+    const { source, errors } = (await json('/api/v1/status'))['ruleset'] as {
+      source: string;
+      errors: number;
+    };
+    assert.deepEqual({ source, errors }, { source: 'files', errors: 0 });
   });
 });

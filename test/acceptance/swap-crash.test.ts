@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Run } from '../../src/actions/run.ts';
 import { type GroupSpec, template } from '../../src/cloud/simulated/world.ts';
-import type { SwapSpec } from '../../src/engine/rule.ts';
+import type { ActionSpec, InChain, SwapSpec } from '../../src/engine/rule.ts';
 import { Fuse, type Loss } from './swap-fuse.ts';
-import { LENIENT, Site, type SiteOptions, stepsOf } from './swap-site.ts';
+import { LENIENT, Site, type SiteOptions, SPOT_SWAP, stepsOf } from './swap-site.ts';
 
 interface Scenario {
   readonly name: string;
   readonly options: SiteOptions;
   readonly swap?: Partial<SwapSpec>;
+  /** How the chain takes the swap, and what comes after it. */
+  readonly inChain?: InChain;
+  readonly after?: readonly ActionSpec[];
   /** What happens to the cloud before the swap is ordered, or every second while it goes on. */
   readonly before?: (site: Site) => void;
   readonly meanwhile?: (site: Site) => void;
@@ -164,6 +167,29 @@ const SCENARIOS: readonly Scenario[] = [
     },
     ends: 'rolled_back',
   },
+  {
+    name: 'a swap that is tried again after its detach of the old instance was refused',
+    options: { spec: { max: 4 } },
+    inChain: { retries: 1 },
+    before: (site) => site.cloud.failNext('detach', { code: 'AccessDenied', status: 403 }),
+    ends: 'succeeded',
+  },
+  {
+    name: 'a swap that detaches first, fails twice, and whose chain goes on',
+    options: { spec: { min: 4 }, sendHttp: agreeable },
+    swap: { order: 'detach-first', beforeRelease: [{ kind: 'http', http: DRAIN }] },
+    inChain: { retries: 1, onFailure: 'continue' },
+    after: [{ kind: 'http', http: DRAIN }],
+    before: (site) => site.cloud.failNext('protect', { code: 'AccessDenied', status: 403, times: 2 }),
+    ends: 'rolled_back',
+  },
+  {
+    name: 'a swap whose time is over before its replacement is healthy',
+    options: { spec: { max: 4, targetGroups: ['arn:a'] } },
+    inChain: { retries: 5, timeoutMs: 150_000 },
+    meanwhile: breakOurs,
+    ends: 'rolled_back',
+  },
 ];
 
 /** Performs the scenario with a process that is lost at that write, and a second one that takes over. */
@@ -173,7 +199,7 @@ async function play(scenario: Scenario, loss: Loss | null): Promise<{ site: Site
   scenario.before?.(site);
   const fuse = new Fuse(loss);
   await site.process({ store: fuse.store(site), cloud: fuse.cloud(site) });
-  const id = await site.order(old, scenario.swap);
+  const id = await site.orderActions(old, chainOf(scenario));
   for (let second = 0; !fuse.lost && second < 3600; second++) {
     await site.clock.advance(1000);
     scenario.meanwhile?.(site);
@@ -187,6 +213,10 @@ async function play(scenario: Scenario, loss: Loss | null): Promise<{ site: Site
   const run = await ended(site, id, scenario);
   await site.clock.advance(300_000);
   return { site, run, fuse };
+}
+
+function chainOf({ swap, inChain, after = [] }: Scenario): readonly ActionSpec[] {
+  return [{ kind: 'swap', swap: { ...SPOT_SWAP, ...swap }, ...inChain }, ...after];
 }
 
 async function isOver(site: Site, id: string): Promise<boolean> {

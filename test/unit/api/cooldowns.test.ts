@@ -8,15 +8,20 @@ import { tupleKey, tupleParts } from '../../../src/engine/event.ts';
 import { cooldownKey } from '../../../src/engine/guards.ts';
 import type { Memory } from '../../../src/engine/memory.ts';
 import { limitsOf } from '../../../src/engine/policies.ts';
+import { type Recheck, recheckKey } from '../../../src/engine/recheck.ts';
 import type { CooldownScope } from '../../../src/engine/rule.ts';
 import { groupOf, MINUTE, NOW, POLICY } from './fakes.ts';
 
 const view = groupOf('prod-web');
 const UNTIL = '2026-01-01T00:01:00.000Z';
-const event = { labels: { cluster: 'a' } } as unknown as Event;
+const event = { labels: { cluster: 'a' }, identity: { kind: 'incident', key: 'k' } } as unknown as Event;
 
 const quiet: Memory = {
   cooldownUntil: () => null,
+  cooldownRun: () => null,
+  liveRunsOf: () => 0,
+  startsOf: () => 0,
+  recheckAt: () => null,
   liveRun: () => null,
   swaps: () => [],
   interruptions: () => 0,
@@ -36,7 +41,7 @@ function shown(
 ): object[] {
   const { key } = cooldownKey(per, { event, group, instance });
   return presentCooldowns(
-    { view, memory: quiet, cooldowns: [{ rule: 'r', key, until }], now: NOW },
+    { view, memory: quiet, cooldowns: [{ rule: 'r', key, until }], rechecks: [], now: NOW },
     limitsOf(POLICY),
   );
 }
@@ -66,6 +71,21 @@ for (const [rule, per, group, instance, expected] of ROWS) {
 
 test('a cooldown that ends now is over', () => {
   assert.deepEqual(shown(['group'], OURS, 'i-1', NOW), []);
+});
+
+test('a rule that looks again at a group, or at a member, is shown until it does', () => {
+  const waiting = (instance: string, dueAt: number): Recheck => ({
+    key: recheckKey('r', { group: OURS, instance }, event),
+    ...{ rule: 'r', dueAt, event },
+  });
+  const rechecks = [waiting('', NOW + MINUTE), waiting('i-1', NOW + MINUTE), waiting('i-2', NOW)];
+  assert.deepEqual(
+    presentCooldowns({ view, memory: quiet, cooldowns: [], rechecks, now: NOW }, limitsOf(POLICY)),
+    [
+      { kind: 'delay', rule: 'r', per: { group: OURS }, until: UNTIL },
+      { kind: 'delay', rule: 'r', per: { group: OURS, instance: 'i-1' }, until: UNTIL },
+    ],
+  );
 });
 
 test('the parts of a tuple come back out of its key', () => {

@@ -11,6 +11,7 @@ import type { Decision } from '../../../src/engine/decision.ts';
 import type { FleetView, GroupView, InstanceView } from '../../../src/engine/fleet.ts';
 import type { PastSwap } from '../../../src/engine/memory.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
+import type { Recheck } from '../../../src/engine/recheck.ts';
 import { PLAIN_SWAP, type RuleSpec } from '../../../src/engine/rule.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
@@ -79,7 +80,9 @@ export const RULE: RuleSpec = {
   subject: null,
   when: null,
   target: null,
+  delayMs: 0,
   cooldown: null,
+  limits: null,
   then,
   mode: 'enforce',
   enabled: true,
@@ -165,14 +168,18 @@ export interface World {
   rests: GroupRest[];
   swaps: PastSwap[];
   cooldowns: Cooldown[];
+  rechecks: Recheck[];
   unavailable: Map<string, number>;
   policies: PolicySpec[];
   rules: RuleSpec[];
+  rulesState: ReturnType<ApiDeps['rulesState']>;
   reload: ApiDeps['reload'];
   /** Swaps that were asked for. */
   wishes: SwapWish[];
   ask: ApiDeps['swaps']['ask'];
   dryRun: ApiDeps['swaps']['dryRun'];
+  readSample: ApiDeps['readSample'];
+  explain: ApiDeps['explain'];
   cancel: ApiDeps['cancel'];
   recommendations: ApiDeps['recommendations'];
   readiness: Awaited<ReturnType<ApiDeps['readiness']>>;
@@ -195,13 +202,17 @@ export function serve(changes: Partial<World> = {}): { server: FastifyInstance; 
     rests: [],
     swaps: [],
     cooldowns: [],
+    rechecks: [],
     unavailable: new Map(),
     policies: [POLICY],
     rules: [RULE],
+    rulesState: { source: 'files', problems: [] },
     reload: () => Promise.resolve({ outcome: 'unchanged', generation: 3, hash: 'abc', problems: [] }),
     wishes: [],
     ask: () => Promise.resolve({ eventId: 'evt_9', decision: null }),
     dryRun: () => Promise.resolve({ decision: DECISION, plan: null, refusal: null, requests: [] }),
+    readSample: () => ({ events: [], rejected: [] }),
+    explain: () => Promise.resolve([]),
     cancel: () => Promise.resolve('unknown'),
     recommendations: () => Promise.resolve(null),
     readiness: { ready: true, because: [] },
@@ -265,6 +276,10 @@ function depsOf(world: World): ApiDeps {
     },
     memory: {
       cooldownUntil: () => null,
+      cooldownRun: () => null,
+      liveRunsOf: () => 0,
+      startsOf: () => 0,
+      recheckAt: () => null,
       liveRun: () => null,
       swaps: () => world.swaps,
       interruptions: () => 0,
@@ -286,11 +301,15 @@ function depsOf(world: World): ApiDeps {
         return world.dryRun(wish);
       },
     },
+    readSample: (sample) => world.readSample(sample),
+    explain: (events) => world.explain(events),
     cancel: (id) => world.cancel(id),
     metrics: createMetrics(),
     readiness: async () => world.readiness,
+    rulesState: () => world.rulesState,
     reload: () => world.reload(),
     cooldowns: async () => world.cooldowns,
+    rechecks: () => world.rechecks,
   };
 }
 

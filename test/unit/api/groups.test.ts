@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { PolicySpec } from '../../../src/engine/policy.ts';
+import { type Recheck, recheckKey } from '../../../src/engine/recheck.ts';
 import { ask, fleetOf, groupOf, MINUTE, NOW, RUN, serve } from './fakes.ts';
 
 const KEY = '111111111111/eu-west-1/prod-web';
@@ -40,6 +42,7 @@ test('a group is shown with every group fact under its own name', async () => {
     readAt: '2025-12-31T23:59:58.000Z',
     pausedBecause: null,
     rest: null,
+    freeze: null,
     policies: ['production'],
   });
   assert.equal((instances as unknown[]).length, 4);
@@ -108,6 +111,23 @@ test('figures that have no meaning are null, not absent: no policy, no members',
   );
 });
 
+test('an open freeze window is shown until it closes', async () => {
+  const window = { schedule: '0 1 * * *', timezone: 'Europe/Budapest', durationMs: 30 * MINUTE };
+  const frozen: PolicySpec = {
+    ...{ name: 'frozen', description: null, groups: { names: ['prod-*'] } },
+    budgets: [{ swaps: { kind: 'count', value: 0 }, window }],
+  };
+  const { server, world } = serve({ policies: [frozen] });
+  const freeze = async (): Promise<unknown> => (await ask(server, '/api/v1/groups/prod-web')).json['freeze'];
+  assert.deepEqual(await freeze(), {
+    until: '2026-01-01T00:30:00.000Z',
+    detail:
+      'a freeze window is open ("0 1 * * *" for 30m) until 2026-01-01 01:30 Europe/Budapest, which is in 30m',
+  });
+  await world.clock.advance(30 * MINUTE);
+  assert.equal(await freeze(), null);
+});
+
 test('only runs of the group itself are in flight on it', async () => {
   const other = { ...RUN, id: 'run_2', group: { ...RUN.group, region: 'us-east-1' } };
   const { json } = await ask(serve({ live: [RUN, other] }).server, '/api/v1/groups/prod-web');
@@ -115,6 +135,18 @@ test('only runs of the group itself are in flight on it', async () => {
     (json['runs'] as { id: string }[]).map(({ id }) => id),
     ['run_1'],
   );
+});
+
+test('only rules that wait for the group itself are shown with it', async () => {
+  const waiting = (group: string): Recheck => {
+    const about = { identity: { kind: 'origin', key: '' } } as unknown as Recheck['event'];
+    const key = recheckKey('r', { group, instance: '' }, about);
+    return { key, rule: 'r', dueAt: NOW + MINUTE, event: about };
+  };
+  const { server } = serve({ rechecks: [waiting(KEY), waiting('other')] });
+  assert.deepEqual((await ask(server, '/api/v1/groups/prod-web')).json['cooldowns'], [
+    { kind: 'delay', rule: 'r', per: { group: KEY }, until: '2026-01-01T00:01:00.000Z' },
+  ]);
 });
 
 test('the cooldown of the policies counts from the last voluntary swap, and is gone when it has ended', async () => {

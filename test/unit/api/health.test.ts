@@ -51,7 +51,15 @@ test('status tells what is in force and what is going on', async () => {
       shadow: false,
       ready: true,
       because: [],
-      ruleset: { generation: 3, hash: 'abc', loadedAt: '2025-12-31T23:55:00.000Z', rules: 1, policies: 1 },
+      ruleset: {
+        generation: 3,
+        hash: 'abc',
+        loadedAt: '2025-12-31T23:55:00.000Z',
+        rules: 1,
+        policies: 1,
+        source: 'files',
+        errors: 0,
+      },
       fleet: { readAt: '2025-12-31T23:59:58.000Z', groups: 1, instances: 0 },
       inbox: { depth: 2, oldestReceivedAt: '2025-12-31T23:59:00.000Z' },
       runsInFlight: 1,
@@ -59,6 +67,24 @@ test('status tells what is in force and what is going on', async () => {
       rests: [{ group: 'key', until: '2026-01-01T00:01:00.000Z', failures: 1 }],
     },
   });
+});
+
+test('status tells when the rules in force are not those on disk', async () => {
+  const problem = {
+    file: 'rules/a.yaml',
+    line: 1,
+    column: 1,
+    severity: 'error',
+    message: 'm',
+    code: 'c',
+  } as const;
+  const { server } = serve({
+    rulesState: { source: 'kept', problems: [problem, { ...problem, severity: 'warning' }] },
+  });
+  const { ruleset } = (await ask(server, '/api/v1/status')).json as {
+    ruleset: { source: string; errors: number };
+  };
+  assert.deepEqual([ruleset.source, ruleset.errors], ['kept', 1]);
 });
 
 test('status answers before the groups have been read', async () => {

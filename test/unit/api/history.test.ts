@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { Run } from '../../../src/actions/run.ts';
 import { Failure } from '../../../src/base/failure.ts';
 import { ask, DECISION, MINUTE, NOW, RUN, serve } from './fakes.ts';
 
@@ -60,9 +61,42 @@ test('a run is shown with the plan that its plan step wrote down', async () => {
       finishedAt: null,
       attempt: 1,
       error: null,
+      actions: [{ kind: 'swap', outcome: null, attempts: 1, error: null }],
       plan: RUN.steps[0]?.detail['plan'],
       steps: null,
     },
+  );
+});
+
+test('each action of a chain is shown with how it ended, and how often it was tried', async () => {
+  const error = { reason: 'instance_lost', message: 'it died' } as const;
+  const [plan] = RUN.steps;
+  assert.ok(plan !== undefined);
+  const call = { kind: 'http', http: { url: 'http://a/', headers: {}, bearerTokenFile: null } } as const;
+  const run: Run = {
+    ...RUN,
+    ...{ state: 'rolled_back', finishedAt: RUN.createdAt, error, actions: [...RUN.actions, call, call] },
+    steps: [
+      { ...plan, state: 'undone', error },
+      { ...plan, seq: 1, state: 'undone', error, attempt: 2 },
+      { ...plan, seq: 2, name: 'call', action: 1 },
+    ],
+  };
+  const { server } = serve({ runs: [run] });
+  const { json } = await ask(server, '/api/v1/runs/run_1');
+  assert.deepEqual(json['actions'], [
+    { kind: 'swap', outcome: 'rolled_back', attempts: 2, error },
+    { kind: 'http', outcome: 'succeeded', attempts: 1, error: null },
+    { kind: 'http', outcome: null, attempts: 0, error: null },
+  ]);
+  const steps = json['steps'] as { action: number; attempt: number }[];
+  assert.deepEqual(
+    steps.map(({ action, attempt }) => [action, attempt]),
+    [
+      [0, 1],
+      [0, 2],
+      [1, 1],
+    ],
   );
 });
 

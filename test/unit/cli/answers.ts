@@ -22,6 +22,10 @@ export const GROUP = {
   readAt: '2026-01-01T00:00:00.000Z',
   pausedBecause: 'incident 12',
   rest: { until: '2026-01-01T01:00:00.000Z', failures: 3 },
+  freeze: {
+    until: '2026-01-01T02:00:00.000Z',
+    detail: 'a freeze window is open ("0 0 * * *" for 2h) until 2026-01-01 02:00 UTC, which is in 2h',
+  },
   policies: ['production', 'web'],
   instances: [
     {
@@ -98,6 +102,14 @@ export const RUN = {
   finishedAt: '2026-01-01T00:02:00.000Z',
   attempt: 1,
   error: { reason: 'market_unavailable', message: 'no market has capacity' },
+  actions: [
+    {
+      kind: 'swap',
+      outcome: 'failed',
+      attempts: 1,
+      error: { reason: 'market_unavailable', message: 'no market has capacity' },
+    },
+  ],
   plan: {
     old: { instance: 'i-1', market: 'm5.large/eu-west-1a/spot' },
     to: 'spot',
@@ -120,6 +132,7 @@ export const RUN = {
   },
   steps: [
     {
+      action: 0,
       name: 'plan',
       state: 'done',
       attempt: 1,
@@ -129,9 +142,10 @@ export const RUN = {
       error: null,
     },
     {
+      action: 0,
       name: 'launch',
       state: 'failed',
-      attempt: 2,
+      attempt: 1,
       startedAt: '2026-01-01T00:00:01.000Z',
       finishedAt: '2026-01-01T00:02:00.000Z',
       detail: {},

@@ -8,6 +8,17 @@ import { runsCommand } from '../../../src/cli/runs.ts';
 import { DECISION, GROUP, RUN } from './answers.ts';
 import { daemon, recorder, run } from './daemon.ts';
 
+const [PLANNED, LAUNCHED] = RUN.steps;
+/** A swap that was tried twice, and a request after it. */
+const CHAIN = {
+  ...{ ...RUN, action: 'swap,http', plan: null },
+  actions: [
+    { kind: 'swap', outcome: 'rolled_back', attempts: 2, error: RUN.error },
+    { kind: 'http', outcome: 'succeeded', attempts: 1, error: null },
+  ],
+  steps: [PLANNED, { ...LAUNCHED, attempt: 2 }, { ...PLANNED, action: 1, name: 'call' }],
+};
+
 interface Row {
   readonly rule: string;
   readonly command: (io: Io) => Command;
@@ -43,6 +54,7 @@ account    111111111111
 read at    2026-01-01T00:00:00.000Z
 policies   production, web
 paused     incident 12
+frozen     a freeze window is open ("0 0 * * *" for 2h) until 2026-01-01 02:00 UTC, which is in 2h
 rests      until 2026-01-01T01:00:00.000Z: 3 swaps failed in a row
 size       4 desired (2 to 8), 4 serving
 on-demand  1, floor 2, short of 1
@@ -103,9 +115,8 @@ detail      group.diversityRatio is missing
 run         -
 
 Because
-PATH    FACT                  ACTUAL      OPERATOR  EXPECTED    RESULT
-all[0]  group.diversityRatio  null        lessThan  0.5         unknown
-all[1]  group.name            "prod-web"  equal     "prod-web"  true
+?  group.diversityRatio  missing     <  0.5         all[0]
+✓  group.name            "prod-web"  =  "prod-web"  all[1]
 `,
   },
   {
@@ -147,7 +158,39 @@ Candidates
 Steps
 STEP    STATE   ATTEMPT  STARTED                   FINISHED                  ERROR
 plan    done    1        2026-01-01T00:00:00.000Z  2026-01-01T00:00:01.000Z  -
-launch  failed  2        2026-01-01T00:00:01.000Z  2026-01-01T00:02:00.000Z  market_unavailable: no market has capacity
+launch  failed  1        2026-01-01T00:00:01.000Z  2026-01-01T00:02:00.000Z  market_unavailable: no market has capacity
+`,
+  },
+  {
+    rule: 'a run of several actions is shown with how each ended, how often it was tried, and whose its steps are',
+    command: runsCommand,
+    words: ['get', 'run_1'],
+    answer: CHAIN,
+    url: '/api/v1/runs/run_1',
+    printed: `
+id        run_1
+state     failed
+action    swap,http
+rule      diversify
+decision  dec_1
+group     prod-web
+region    eu-west-1
+account   111111111111
+instance  i-1
+created   2026-01-01T00:00:00.000Z
+finished  2026-01-01T00:02:00.000Z
+error     market_unavailable: no market has capacity
+
+Actions
+ACTION  OUTCOME      ATTEMPTS  ERROR
+swap    rolled_back  2         market_unavailable: no market has capacity
+http    succeeded    1         -
+
+Steps
+ACTION  STEP    STATE   ATTEMPT  STARTED                   FINISHED                  ERROR
+swap    plan    done    1        2026-01-01T00:00:00.000Z  2026-01-01T00:00:01.000Z  -
+swap    launch  failed  2        2026-01-01T00:00:01.000Z  2026-01-01T00:02:00.000Z  market_unavailable: no market has capacity
+http    call    done    1        2026-01-01T00:00:00.000Z  2026-01-01T00:00:01.000Z  -
 `,
   },
 ];

@@ -43,11 +43,23 @@ describe('which instance serve runs on', () => {
   });
 });
 
-/** Serves on free ports until the status was read. */
-async function statusWith(t: TestContext, env: Readonly<Record<string, string>>): Promise<object> {
+const POLICIES = 'policies: [{ name: all, groups: { names: ["*"] } }]\n';
+
+interface Serving {
+  readonly folder: string;
+  readonly hangUp: () => void;
+  status(): Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** Serves on free ports, and stops when the work is done. */
+async function serving(
+  t: TestContext,
+  env: Readonly<Record<string, string>>,
+  work: (daemon: Serving) => Promise<void>,
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'coppice-serve-'));
   t.after(() => rm(folder, { recursive: true }));
-  await writeFile(join(folder, 'rules.yaml'), 'policies: [{ name: all, groups: { names: ["*"] } }]\n');
+  await writeFile(join(folder, 'rules.yaml'), POLICIES);
   const listening = Promise.withResolvers<string>();
   const io = recorder({ env });
   const err = (text: string): void => {
@@ -55,19 +67,54 @@ async function statusWith(t: TestContext, env: Readonly<Record<string, string>>)
     if (url === undefined) listening.reject(new Error(text));
     else listening.resolve(url);
   };
+  let hangUp: () => void = () => undefined;
+  const onHangup = (reload: () => void): (() => void) => {
+    hangUp = reload;
+    return () => undefined;
+  };
   const settings = ['--http.listen', '127.0.0.1:0', '--grpc.listen', '127.0.0.1:0', '--cloud', 'simulated'];
   const more = ['--state.url', 'sqlite::memory:', '--rules', folder, '--log.level', 'silent'];
-  const served = run(serveCommand({ ...io, err }, { version: 'test' }), ...settings, ...more);
-  const answer = await fetch(`${await listening.promise}/api/v1/status`);
-  const status = (await answer.json()) as object;
+  const quiet = ['--reload.pollInterval', '1d', '--reload.debounce', '1m'];
+  const command = serveCommand({ ...io, err, onHangup }, { version: 'test' });
+  const served = run(command, ...settings, ...more, ...quiet);
+  const url = await listening.promise;
+  const status = async (): Promise<Readonly<Record<string, unknown>>> =>
+    (await (await fetch(`${url}/api/v1/status`)).json()) as Readonly<Record<string, unknown>>;
+  await work({ folder, hangUp: () => hangUp(), status });
   io.interrupt();
   await served;
-  return status;
 }
 
 describe('serve', () => {
   it('spares the instance that COPPICE_AWS_OWN_INSTANCE names', async (t) => {
-    const status = await statusWith(t, { COPPICE_AWS_OWN_INSTANCE: ID });
-    assert.equal((status as { ownInstance: string | null }).ownInstance, ID);
+    await serving(t, { COPPICE_AWS_OWN_INSTANCE: ID }, async ({ status }) => {
+      assert.equal((await status())['ownInstance'], ID);
+    });
+  });
+
+  it('reads the rules again on SIGHUP', { timeout: 20_000 }, async (t) => {
+    await serving(t, {}, async ({ folder, hangUp, status }) => {
+      await writeFile(join(folder, 'rules.yaml'), POLICIES.replace('name: all', 'name: every'));
+      hangUp();
+      const generation = async (): Promise<unknown> =>
+        ((await status())['ruleset'] as { generation: number }).generation;
+      while ((await generation()) !== 2) await new Promise((resolve) => setImmediate(resolve));
+    });
+  });
+
+  it('does not start with bad rules and none to fall back on: it prints each problem and why, and exits with 2', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'coppice-serve-'));
+    t.after(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'rules.yaml'), 'rulez: []\n');
+    const io = recorder();
+    const settings = ['--http.listen', '127.0.0.1:0', '--grpc.listen', '127.0.0.1:0', '--cloud', 'simulated'];
+    const more = ['--state.url', 'sqlite::memory:', '--rules', folder, '--log.level', 'silent'];
+    await run(serveCommand(io, { version: 'test' }), ...settings, ...more);
+    assert.deepEqual(io.stderr().split('\n'), [
+      `${folder}/rules.yaml:1:1: error: the file has no key 'rulez'; did you mean 'rules'? [unknown-key]`,
+      'coppice: the rules cannot be loaded, and no rules are kept from an earlier start; nothing was started',
+      '',
+    ]);
+    assert.equal(io.code(), 2);
   });
 });
