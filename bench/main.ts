@@ -6,7 +6,9 @@ import { coldStart } from './cold-start.ts';
 import { ingestAgainstEcho, throughRunsAgainstEcho } from './ingest.ts';
 import { alertToLaunch } from './latency.ts';
 import { memoryOverEvents } from './memory.ts';
+import { manyRulesFromFiles } from './rule-files.ts';
 import { manyRulesAgainstFew } from './rules.ts';
+import { timedRuleOverManyGroups } from './timed-rules.ts';
 
 /** One line of the result: what was measured, the figure, and what is aimed at. Never fails: machines are noisy. */
 export interface Figure {
@@ -28,6 +30,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   start: coldStart,
   calls: callsOfSwaps,
   latency: alertToLaunch,
+  files: manyRulesFromFiles,
+  timed: timedRuleOverManyGroups,
 };
 
 const asked = process.argv.slice(2);

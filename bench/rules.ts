@@ -1,9 +1,9 @@
 import { decide } from '../src/engine/decide.ts';
 import type { Event } from '../src/engine/event.ts';
-import type { Memory } from '../src/engine/memory.ts';
 import { PLAIN_SWAP, type RuleSpec } from '../src/engine/rule.ts';
 import { compileRuleset, type Ruleset } from '../src/engine/ruleset.ts';
 import type { Figure } from './main.ts';
+import { NO_FLEET, NOTHING_REMEMBERED } from './small-world.ts';
 
 const EVENTS = 20_000;
 
@@ -27,7 +27,6 @@ export async function manyRulesAgainstFew(): Promise<readonly Figure[]> {
 }
 
 async function timeOf(ruleset: Ruleset): Promise<number> {
-  const fleet = { readAt: 0, groups: new Map(), instances: new Map(), addresses: new Map() };
   const breathe = (): Promise<void> => Promise.resolve();
   const startedAt = performance.now();
   for (let n = 0; n < EVENTS; n++) {
@@ -35,8 +34,8 @@ async function timeOf(ruleset: Ruleset): Promise<number> {
     await decide({
       event,
       ruleset,
-      fleet,
-      memory: NOTHING,
+      fleet: NO_FLEET,
+      memory: NOTHING_REMEMBERED,
       now: 0,
       shadow: false,
       newId: () => 'id',
@@ -67,7 +66,9 @@ function ruleOf(n: number): RuleSpec {
     subject: null,
     when: { all: [{ fact: 'event.labels.severity', operator: 'equal', value: 'page' }] },
     target: null,
+    delayMs: 0,
     cooldown: null,
+    limits: null,
     then: [
       {
         kind: 'swap',
@@ -96,15 +97,3 @@ function eventOf(n: number): Event {
     repeat: false,
   };
 }
-
-const NOTHING: Memory = {
-  cooldownUntil: () => null,
-  liveRun: () => null,
-  swaps: () => [],
-  interruptions: () => 0,
-  interruptionWeight: () => 0,
-  shortage: () => 0,
-  pausedBecause: () => null,
-  rest: () => null,
-  unavailableUntil: () => null,
-};

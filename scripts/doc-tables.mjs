@@ -5,7 +5,7 @@ import { FAILURE_CODES } from '../src/base/failure.ts';
 import { describeLimits } from '../src/cli/limits.ts';
 import { program } from '../src/cli/program.ts';
 import { FILE_ERRORS } from '../src/config/file-problem.ts';
-import { ruleFileJsonSchema } from '../src/config/json-schema.ts';
+import { ruleFileJsonSchema, ruleTestFileJsonSchema } from '../src/config/json-schema.ts';
 import { environmentName, isSettingName, SETTING_NAMES, SETTINGS } from '../src/config/settings.ts';
 import { OUTCOMES } from '../src/engine/decision.ts';
 import { FACT_FAMILIES, FACTS } from '../src/engine/facts.ts';
@@ -26,7 +26,14 @@ export const BLOCKS = {
   'subject-labels': () => subjectLabels(),
   'rule-keys': () => keyTable(fileSchema('rules'), new Map()),
   'trigger-keys': () => triggerKeys(),
+  'action-keys': () => actionKeys(),
   'policy-keys': () => keyTable(fileSchema('policies'), defaultLimits()),
+  'test-keys': () => keyTable(outermost(testSchema()), new Map()),
+  'test-cloud': () => keyTable(testSchema().properties.cloud, new Map()),
+  'test-events': () => keyTable(testSchema().properties.events.items, new Map(), 'events[].'),
+  'test-decisions': () => keyTable(expectation('outcome'), new Map()),
+  'test-runs': () => keyTable(expectation('run'), new Map()),
+  'test-facts': () => keyTable(outermost(expectation('facts')), new Map()),
   'lint-errors': () => meanings('code', sorted({ ...LINT_ERRORS, ...FILE_ERRORS })),
   'lint-warnings': () => meanings('code', sorted(LINT_WARNINGS)),
   outcomes: () => meanings('outcome', OUTCOMES),
@@ -122,16 +129,34 @@ function fileSchema(section) {
   return ruleFileJsonSchema().properties[section].items;
 }
 
+function testSchema() {
+  return ruleTestFileJsonSchema().properties.tests.items;
+}
+
+/** The form of an expectation that has the key. */
+function expectation(key) {
+  return testSchema().properties.expect.items.anyOf.find(({ properties }) => Object.hasOwn(properties, key));
+}
+
+/** The schema of a map without what is inside its keys. */
+function outermost({ properties, required }) {
+  const flat = Object.entries(properties).map(([name, { description, default: fallback }]) => [
+    name,
+    { description, default: fallback },
+  ]);
+  return { properties: Object.fromEntries(flat), required };
+}
+
 /** What holds where a policy says nothing, by key, in the words of `coppice check`. */
 function defaultLimits() {
   const silent = limitsOf({ name: 'silent', description: null, groups: {} });
   return new Map(describeLimits(silent).map(([key, value]) => [key.trim(), value]));
 }
 
-function keyTable(schema, defaults) {
+function keyTable(schema, defaults, prefix = '') {
   return table(
     ['key', 'meaning', 'default'],
-    keysOf(schema, '').map(({ path, key, required }) => [
+    keysOf(schema, prefix).map(({ path, key, required }) => [
       code(path),
       meaningOf(key),
       required ? 'required' : shownDefault(defaults.get(path) ?? key.default),
@@ -143,33 +168,46 @@ function keyTable(schema, defaults) {
 function keysOf({ properties = {}, required = [] }, prefix) {
   return Object.entries(properties).flatMap(([name, key]) => {
     const path = `${prefix}${name}`;
-    const list = [key, ...(key.anyOf ?? [])].find(({ items }) => items?.properties !== undefined);
+    const entries = [key, ...(key.anyOf ?? [])].flatMap(({ items }) => [items, ...(items?.anyOf ?? [])]);
+    const entry = entries.find((one) => one?.properties !== undefined);
     const inside =
-      path === 'then' ? [] : list === undefined ? keysOf(key, `${path}.`) : keysOf(list.items, `${path}[].`);
+      path === 'then' ? [] : entry === undefined ? keysOf(key, `${path}.`) : keysOf(entry, `${path}[].`);
     return [{ path, key, required: required.includes(name) }, ...inside];
   });
 }
 
+/** With the words that it may be; of a long list the text of the document says where it is. */
 function meaningOf({ description, enum: values }) {
-  const told = values === undefined || values.every((value) => description.includes(value));
+  const told =
+    values === undefined || values.length > 20 || values.every((value) => description.includes(value));
   return told ? description : `${description} One of ${values.map(code).join(', ')}.`;
 }
 
 function shownDefault(value) {
   if (value === undefined) return '';
   if (typeof value === 'string' && value.includes(' ')) return value;
-  return Array.isArray(value) ? code(`[${value.join(', ')}]`) : code(value);
+  if (Array.isArray(value)) return code(`[${value.join(', ')}]`);
+  // What is in a map has rows of its own.
+  if (typeof value === 'object') return Object.keys(value).length === 0 ? code('{}') : '';
+  return code(value);
 }
 
 function triggerKeys() {
   const forms = ruleFileJsonSchema().$defs.trigger.anyOf;
   const properties = Object.assign({}, ...forms.map((form) => form.properties));
-  const order = ['alert', 'type', 'every', 'matchers', 'status', 'repeats'];
+  const order = ['alert', 'type', 'every', 'cron', 'timezone', 'matchers', 'status', 'repeats'];
   const names = Object.keys(properties).sort((a, b) => order.indexOf(a) - order.indexOf(b));
   return keyTable(
     { properties: Object.fromEntries(names.map((name) => [name, properties[name]])) },
-    new Map(forms.flatMap(({ required }) => required.map((name) => [name, 'one of these three']))),
+    new Map(forms.flatMap(({ required }) => required.map((name) => [name, 'one of these four']))),
   );
+}
+
+/** What all forms of an action have in common. */
+function actionKeys() {
+  const [first, ...others] = ruleFileJsonSchema().$defs.action.anyOf.map(({ properties }) => properties);
+  const common = Object.entries(first).filter(([name]) => others.every((form) => Object.hasOwn(form, name)));
+  return keyTable({ properties: Object.fromEntries(common) }, new Map());
 }
 
 function apiErrors() {
@@ -222,7 +260,10 @@ function leaves(command, words) {
 function commandHelp(command) {
   const help = command.createHelp();
   const usage = `    ${help.commandUsage(command)}`;
-  const ownOptions = help.visibleOptions(command).filter(({ long }) => !isSettingName(long.slice(2)));
+  const options = help.visibleOptions(command);
+  // The settings have a page of their own; a command without them may have an option of the same name.
+  const takesSettings = options.some(({ long }) => long === '--config');
+  const ownOptions = options.filter(({ long }) => !takesSettings || !isSettingName(long.slice(2)));
   const rows = [
     ...help.visibleArguments(command).map((argument) => [argument.name(), argument.description]),
     ...ownOptions.filter(({ long }) => long !== '--help').map((option) => [option.flags, optionText(option)]),

@@ -3,7 +3,7 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { ruleFileJsonSchema } from '../src/config/json-schema.ts';
+import { ruleFileJsonSchema, ruleTestFileJsonSchema } from '../src/config/json-schema.ts';
 import { BLOCKS } from './doc-tables.mjs';
 
 const root = join(import.meta.dirname, '..');
@@ -13,6 +13,7 @@ const BLOCK = /(<!-- generated: (.+) -->\n)[\s\S]*?(<!-- end -->)/g;
 const documents = globSync('docs/**/*.md', { cwd: root });
 const files = {
   'rules/schema.json': `${JSON.stringify(ruleFileJsonSchema(), null, 2)}\n`,
+  'rules/test-schema.json': `${JSON.stringify(ruleTestFileJsonSchema(), null, 2)}\n`,
   ...Object.fromEntries(documents.map((file) => [file, withBlocks(file)])),
 };
 

@@ -19,6 +19,8 @@ const young = instance('i-1', { launchedAt: NOW - MINUTE });
 const lastOnDemand = onDemand('i-3');
 const recently = [{ at: NOW - MINUTE, urgent: false }];
 
+const OPEN = { schedule: '* * * * *', timezone: 'UTC', durationMs: MINUTE };
+
 /** For each reason a proposal that only this limit speaks against. */
 const VIOLATIONS: Readonly<Record<string, Partial<SwapProposal>>> = {
   policy_paused: { policy: limits({ paused: true }) },
@@ -31,6 +33,9 @@ const VIOLATIONS: Readonly<Record<string, Partial<SwapProposal>>> = {
   policy_budget: {
     policy: limits({ budgets: [{ swaps: { kind: 'count', value: 1 }, perMs: 60 * MINUTE }] }),
     swaps: recently,
+  },
+  policy_freeze: {
+    policy: limits({ budgets: [{ swaps: { kind: 'count', value: 0 }, window: OPEN }] }),
   },
   policy_min_healthy: { policy: limits({ minHealthy: 1 }), group: group([instance('i-1')], { desired: 3 }) },
   policy_min_age: {
@@ -53,8 +58,8 @@ for (const [limit = '', binds, reason = ''] of ROWS) {
   });
 }
 
-/** Given when candidates are chosen, and reserved: neither is judged before. */
-const JUDGED_ELSEWHERE = ['policy_market_share', 'policy_freeze'];
+/** Given when candidates are chosen, not before. */
+const JUDGED_ELSEWHERE = ['policy_market_share'];
 
 test('every limit of policies that is judged is tried here', () => {
   const reasons = Object.keys(REFUSAL_REASONS).filter((name) => name.startsWith('policy_'));
