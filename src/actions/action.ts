@@ -117,7 +117,7 @@ export interface ActionWorld {
   /** The limits in force on the group as it is now; null when no policy selects it any more. */
   policy(group: GroupView): EffectivePolicy | null;
   readonly memory: Memory;
-  /** A swap touches its group now: counted by cooldowns and budgets. Idempotent by run, so a run counts once. */
+  /** A swap touches its group now: counted by cooldowns and budgets. A run counts once, from where it was begun last. */
   swapBegan(swap: SwapRecord): Promise<void>;
   /** Any run on record, such as an earlier one of the group; null when there is none of that id. */
   knownRun(id: string): Promise<Run | null>;

@@ -91,9 +91,11 @@ export function createLiveMemory(store: MemoryStore, markets: UnavailableMarkets
       else streaks.set(group, streak);
     },
     swapBegan(swap, now) {
-      if (swaps.some((known) => known.runId === swap.runId)) return;
-      if (swap.urgent) interruptions.add(swap.market, swap.at);
-      swaps = [...swaps, swap].filter((known) => known.at >= now - SWAPS_REMEMBERED_MS);
+      const before = swaps.find(({ runId }) => runId === swap.runId);
+      if (before !== undefined && before.at >= swap.at) return;
+      if (before === undefined && swap.urgent) interruptions.add(swap.market, swap.at);
+      const others = swaps.filter((known) => known !== before && known.at >= now - SWAPS_REMEMBERED_MS);
+      swaps = swap.at >= now - SWAPS_REMEMBERED_MS ? [...others, swap] : others;
       byGroup = Map.groupBy(swaps, (known) => known.group);
     },
     paused: (pause) => void pauses.set(pause.group, pause.reason),

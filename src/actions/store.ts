@@ -130,7 +130,7 @@ export interface GroupLock {
 export interface HistoryStore {
   /** Swaps that were begun (their group was touched) at or after `since`, oldest first. */
   swapsSince(since: number): Promise<readonly SwapRecord[]>;
-  /** Writes a swap down; the same run twice counts once. */
+  /** Writes a swap down; the same run twice counts once, from the later of the two times. */
   recordSwap(swap: SwapRecord): Promise<void>;
   /** Groups that a person has paused. */
   pauses(): Promise<readonly Pause[]>;

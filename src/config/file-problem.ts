@@ -71,13 +71,6 @@ export function wholeFile(file: string, code: ProblemCode, message: string): Fil
   return { file, line: 1, column: 1, severity: 'error', code, message: shorten(message, LONGEST_MESSAGE) };
 }
 
-/** Says, behind the last problem that is told, that there may be more. */
-export function restUnread({ file, line, column }: FileProblem): FileProblem {
-  return { ...wholeFile(file, 'too-many-problems', TOO_MANY), line, column };
-}
-
-const TOO_MANY = 'so much is wrong that not all of it was looked at; begin with what is told';
-
 /** Order of a report: by file, then by place; several at one place stay in the order they were found. */
 export function byPlace(a: FileProblem, b: FileProblem): number {
   if (a.file !== b.file) return a.file < b.file ? -1 : 1;

@@ -3,8 +3,8 @@ import { lint } from '../engine/lint.ts';
 import type { PolicySpec } from '../engine/policy.ts';
 import { MOST_PROBLEMS, type Problem } from '../engine/problem.ts';
 import type { ConditionSpec, RuleSpec } from '../engine/rule.ts';
-import { byPlace, type FileProblem, restUnread, wholeFile } from './file-problem.ts';
-import { type Entry, type RuleFile, readRuleFile } from './rule-file.ts';
+import { byPlace, type FileProblem, wholeFile } from './file-problem.ts';
+import { type Entry, type RuleFile, readRuleFile, restUnread } from './rule-file.ts';
 import { type Path, valueAt } from './yaml-source.ts';
 
 /** The rules, policies and named conditions of all files, in file order. */

@@ -4,7 +4,7 @@ import type { PolicySpec } from '../engine/policy.ts';
 import { MOST_PROBLEMS } from '../engine/problem.ts';
 import type { ConditionSpec, RuleSpec } from '../engine/rule.ts';
 import { condition } from './condition-schema.ts';
-import { byPlace, type FileProblem, restUnread, wholeFile } from './file-problem.ts';
+import { byPlace, type FileProblem, wholeFile } from './file-problem.ts';
 import { policy } from './policy-schema.ts';
 import { name, rule } from './rule-schema.ts';
 import { checkSchema, type Mistake, mistake } from './schema-issues.ts';
@@ -122,6 +122,13 @@ function withRest(problems: readonly FileProblem[]): readonly FileProblem[] {
   const last = problems.toSorted(byPlace).at(-1);
   return last === undefined ? problems : [...problems, restUnread(last)];
 }
+
+/** Says, behind the last problem that is told, that there may be more. */
+export function restUnread({ file, line, column }: FileProblem): FileProblem {
+  return { ...wholeFile(file, 'too-many-problems', TOO_MANY), line, column };
+}
+
+const TOO_MANY = 'so much is wrong that not all of it was looked at; begin with what is told';
 
 function placeOf({ line, column }: FileProblem): string {
   return `${line}:${column}`;

@@ -1,4 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml';
+import { MOST_PROBLEMS } from '../engine/problem.ts';
 import { shorten } from '../engine/shorten.ts';
 import type { ProblemCode } from './file-problem.ts';
 
@@ -6,8 +7,6 @@ import type { ProblemCode } from './file-problem.ts';
 export const MAX_NESTING = 64;
 /** Values that aliases stand for, in one file: a few small aliases of aliases can stand for billions. */
 const MAX_COPIES = 10_000;
-/** Mistakes of one file that are told; whoever wrote so many has not meant a rule file. */
-export const MAX_FOUND = 500;
 /** A name in a file can be as long as the file; a message is one line. */
 const LONGEST_NAME = 60;
 
@@ -43,7 +42,11 @@ export function buildTree(contents: Node): { readonly tree: Tree | null; readonl
 
 /** The part of the tree under a key or a position. */
 export function childAt({ children }: Tree, step: PropertyKey): Tree | undefined {
-  return children instanceof Map ? children.get(String(step)) : (children as readonly Tree[])[Number(step)];
+  return isList(children) ? children[Number(step)] : children.get(String(step));
+}
+
+function isList(children: Children): children is readonly Tree[] {
+  return Array.isArray(children);
 }
 
 /** Turns nodes into plain data, strictly: text keys only, each once; aliases expanded up to a limit. */
@@ -78,7 +81,7 @@ class Builder {
   }
 
   #refuse(code: ProblemCode, offset: number, message: string): void {
-    if (this.found.length < MAX_FOUND) this.found.push({ code, offset, message });
+    if (this.found.length < MOST_PROBLEMS) this.found.push({ code, offset, message });
   }
 
   /** The first limit that is reached is told, and then nothing more is built. */

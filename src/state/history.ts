@@ -12,7 +12,7 @@ export function createHistory(database: Database): Omit<HistoryStore, 'failedSwa
       return database.read(() => s.swapsSince.all({ since })).map(swapOf);
     },
     async recordSwap(swap) {
-      database.transaction(() => s.insertSwap.run(swapRow(swap)));
+      database.transaction(() => s.saveSwap.run(swapRow(swap)));
     },
     async pauses() {
       return database.read(() => s.pauses.all({})).map(pauseOf);
@@ -35,7 +35,7 @@ type ResumeRow = Selectable<ResumeTable>;
 
 interface Statements {
   readonly swapsSince: Statement<{ since: number }, SwapRow>;
-  readonly insertSwap: Statement<SwapRow, unknown>;
+  readonly saveSwap: Statement<SwapRow, unknown>;
   readonly pauses: Statement<object, PauseRow>;
   readonly savePause: Statement<PauseRow, unknown>;
   readonly deletePause: Statement<{ group_key: string }, unknown>;
@@ -47,11 +47,16 @@ function statements({ connection }: Database): Statements {
     swapsSince: prepare(connection, ({ since }: Slots<{ since: number }>) =>
       query.selectFrom('swaps').selectAll().where('at', '>=', since).orderBy('at').orderBy('run_id'),
     ),
-    insertSwap: prepare(connection, (slots: Slots<SwapRow>) =>
+    saveSwap: prepare(connection, (slots: Slots<SwapRow>) =>
       query
         .insertInto('swaps')
         .values(pick(slots, ['run_id', 'group_key', 'market', 'at', 'urgent']))
-        .onConflict((conflict) => conflict.column('run_id').doNothing()),
+        .onConflict((conflict) =>
+          conflict
+            .column('run_id')
+            .doUpdateSet(pick(slots, ['at']))
+            .where('swaps.at', '<', slots.at),
+        ),
     ),
     pauses: prepare(connection, () => query.selectFrom('pauses').selectAll().orderBy('group_key')),
     savePause: prepare(connection, (slots: Slots<PauseRow>) =>

@@ -70,6 +70,23 @@ for (const order of ORDERS) {
   }
 }
 
+test('a swap that is tried again counts from its newest attempt: budgets and cooldowns are over no sooner for it', async () => {
+  const site = new Site({ policies: [LENIENT] });
+  site.cloud.failNext('attach', DENIED);
+  const { memory } = await site.process();
+  const run = await site.ended(await site.orderActions(site.member(0), again()));
+  assert.deepEqual(attemptsOf(run, 'hold'), ['1 undone', '2 done']);
+  const began = startedAt(run, 'hold', 2);
+  assert.deepEqual(
+    (await site.store.swapsSince(0)).map(({ at }) => at),
+    [began],
+  );
+  assert.deepEqual(
+    memory.swaps(KEY).map(({ at }) => at),
+    [began],
+  );
+});
+
 test('an attempt begins from half a minute to a minute after the one before it has been undone', async () => {
   const site = new Site();
   site.cloud.failNext('attach', { ...DENIED, times: 2 });

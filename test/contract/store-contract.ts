@@ -770,10 +770,12 @@ function history(get: Get): void {
     ]);
   });
 
-  it('counts a run once, as it was written down first', async () => {
-    await get().recordSwap(swap(1, START));
-    await get().recordSwap({ ...swap(1, START + 5), market: 'c6i.large/eu-west-1a/spot' });
-    assert.deepEqual(await get().swapsSince(0), [swap(1, START)]);
+  it('counts a run once, from where it was begun last', async () => {
+    await get().recordSwap(swap(1, START + 5));
+    await get().recordSwap(swap(2, START + 7));
+    await get().recordSwap({ ...swap(1, START + 9), market: 'c6i.large/eu-west-1a/spot' });
+    await get().recordSwap(swap(2, START + 6));
+    assert.deepEqual(await get().swapsSince(0), [swap(2, START + 7), swap(1, START + 9)]);
   });
 
   it('remembers which groups are paused, and why', async () => {

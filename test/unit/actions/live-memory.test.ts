@@ -96,6 +96,21 @@ test('a swap counts once, for its own group, for a day', () => {
   assert.deepEqual(memory.swaps('nobody'), []);
 });
 
+test('a swap that is begun again counts from then on, as one, and as one interruption', () => {
+  const { memory, clock } = empty();
+  const now = clock.now();
+  memory.swapBegan(swapAt(now - HOUR, 'a', { urgent: true }), now);
+  memory.swapBegan(swapAt(now - 30, 'b'), now);
+  memory.swapBegan(swapAt(now - 20, 'a', { urgent: true }), now);
+  memory.swapBegan(swapAt(now - HOUR, 'b'), now);
+  assert.deepEqual(
+    memory.swaps(WEB).map(({ at }) => at),
+    [now - 30, now - 20],
+  );
+  assert.equal(memory.interruptions(MARKET, 0), 1);
+  assert.ok(memory.interruptionWeight(MARKET, now) <= 1);
+});
+
 test('interruptions are urgent swaps of a market since a time, in whatever group', () => {
   const { memory, clock } = empty();
   const now = clock.now();

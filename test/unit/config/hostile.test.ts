@@ -27,7 +27,7 @@ async function judgeTogether(
   const args = ['--expose-gc', join(import.meta.dirname, 'hostile-probe.ts'), ...paths];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   const judged = JSON.parse(stdout) as Judged[];
-  return Object.fromEntries(judged.map((one, index) => [names[index], one]));
+  return Object.fromEntries(judged.map((one, index): [string, Judged] => [names[index] ?? '', one]));
 }
 
 describe('a hostile rule file', () => {
