@@ -76,7 +76,7 @@ export async function takeSnapshot(
     const reading = new Reading(fs, kind);
     for (const path of paths) await reading.addPath(path);
     const snapshot = await reading.finish();
-    return snapshot;
+    if (await reading.isCurrent()) return snapshot;
   }
   const message = `the files were replaced during each of ${MAX_ATTEMPTS} attempts to read them`;
   return { hash: null, files: [], problems: [wholeFile(paths.join(' '), 'unreadable', message)] };

@@ -6,7 +6,7 @@ import type { Event, EventStatus } from '../../../src/engine/event.ts';
 import type { FleetView } from '../../../src/engine/fleet.ts';
 import type { Memory } from '../../../src/engine/memory.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
-import { recheckKey } from '../../../src/engine/recheck.ts';
+import { recheckKey, type SecondLook } from '../../../src/engine/recheck.ts';
 import type { RuleSpec } from '../../../src/engine/rule.ts';
 import type { Verdict } from '../../../src/engine/verdict.ts';
 import {
@@ -37,7 +37,7 @@ interface Situation {
   readonly fleet?: FleetView;
   readonly memory?: Partial<Memory>;
   readonly shadow?: boolean;
-  readonly look?: { readonly rule: string; readonly ended: EventStatus | null };
+  readonly look?: SecondLook;
 }
 
 function concluded(situation: Situation): Promise<readonly Verdict[]> {
@@ -65,7 +65,7 @@ function lines(verdicts: readonly Verdict[]): string[] {
   );
 }
 
-const AGAIN = { rule: 'r', ended: null } as const;
+const AGAIN: SecondLook = { rule: 'r', ended: null, group: WEB_KEY, instance: 'i-1' };
 
 describe('delay: the first look', () => {
   it('should do nothing where everything holds, and put off a second look', async () => {
@@ -129,7 +129,7 @@ describe('delay: the first look', () => {
     const verdicts = await concluded({
       rules: [rule('r', { ...DELAYED, target })],
       event: ABOUT_WEB,
-      look: AGAIN,
+      look: { ...AGAIN, instance: null },
     });
     assert.deepEqual(lines(verdicts), ['dispatched matched i-1', 'dispatched matched i-2']);
   });
@@ -161,12 +161,12 @@ describe('delay: the second look', () => {
     ['a daemon that watches', { rules: [rule('r', DELAYED)], shadow: true }, 'shadowed shadow_mode'],
     [
       'the alert has resolved',
-      { rules: [rule('r', DELAYED)], look: { rule: 'r', ended: 'resolved' } },
+      { rules: [rule('r', DELAYED)], look: { ...AGAIN, ended: 'resolved' } },
       'suppressed alert_resolved',
     ],
     [
       'the alert ended unheard, and fires anew',
-      { rules: [rule('r', DELAYED)], look: { rule: 'r', ended: 'firing' } },
+      { rules: [rule('r', DELAYED)], look: { ...AGAIN, ended: 'firing' } },
       'suppressed alert_resolved',
     ],
     [
@@ -174,7 +174,7 @@ describe('delay: the second look', () => {
       {
         rules: [rule('r', DELAYED)],
         event: event({ instance_id: 'i-gone' }),
-        look: { rule: 'r', ended: 'resolved' },
+        look: { ...AGAIN, ended: 'resolved' },
       },
       'suppressed alert_resolved',
     ],
@@ -219,6 +219,35 @@ describe('delay: the second look', () => {
     });
   }
 
+  it('should act on no other instance than the first look was about, whoever has its address by now', async () => {
+    const about = event({ instance: '10.0.0.1:9100' });
+    const there = fleet(group([instance('i-1'), instance('i-2', { launchedAt: NOW })]));
+    const reused = { ...there, addresses: new Map([['10.0.0.1', 'i-2']]) };
+    const { decision, recheck } = await only({
+      rules: [rule('r', DELAYED)],
+      event: about,
+      fleet: reused,
+      look: { ...AGAIN, group: WEB_KEY, instance: 'i-1' },
+    });
+    assert.deepEqual(
+      [decision.outcome, decision.reason, decision.detail, recheck],
+      ['suppressed', 'subject_unresolved', 'the rule waited for i-1, and the event leads to i-2 now', null],
+    );
+  });
+
+  it('should pick nothing in a group where the first look was about an instance that has left it', async () => {
+    const target = { pick: 'oldest', limit: 2 } as const;
+    const { decision } = await only({
+      rules: [rule('r', { ...DELAYED, target })],
+      event: event({ instance: '10.0.0.9:9100', asg_name: 'web' }),
+      look: { ...AGAIN, group: WEB_KEY, instance: 'i-9' },
+    });
+    assert.deepEqual(
+      [decision.outcome, decision.reason, decision.detail],
+      ['suppressed', 'subject_unresolved', 'the rule waited for i-9, and the event leads only to the group web now'],
+    );
+  });
+
   it('should ask no other rule', async () => {
     const { decision } = await only({ rules: [rule('q'), rule('r', DELAYED), rule('s')], look: AGAIN });
     assert.equal(decision.rule, 'r');
@@ -233,7 +262,7 @@ describe('delay: the second look', () => {
   it('should name what the alert was and is', async () => {
     const rules = [rule('r', { ...DELAYED, on: [trigger({ status: 'any' })] })];
     const detailOf = async (status: EventStatus, ended: EventStatus): Promise<string> =>
-      (await only({ rules, event: { ...ABOUT_I1, status }, look: { rule: 'r', ended } })).decision.detail;
+      (await only({ rules, event: { ...ABOUT_I1, status }, look: { ...AGAIN, ended } })).decision.detail;
     assert.equal(
       await detailOf('firing', 'resolved'),
       'the alert was firing at the first look, and is resolved since',
@@ -252,7 +281,7 @@ describe('delay: the second look', () => {
     const rules = [rule('q', DELAYED), rule('r', DELAYED)];
     const first = await concluded({ rules });
     const second = await Promise.all(
-      ['q', 'r', 'gone', 'gone-too'].map((name) => only({ rules, look: { rule: name, ended: null } })),
+      ['q', 'r', 'gone', 'gone-too'].map((name) => only({ rules, look: { ...AGAIN, rule: name } })),
     );
     const keys = [...first, ...second].map(({ decision }) => decision.key);
     assert.equal(new Set(keys).size, 6);
