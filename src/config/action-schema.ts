@@ -179,6 +179,12 @@ const swap: z.ZodType<SwapSpec> = z
       .describe(
         'Least saving, as a share of what the old instance costs, of a swap to spot. Default: 15% where the rule picks costliest-spot.',
       ),
+    spreads: z
+      .boolean()
+      .exactOptional()
+      .describe(
+        'Only into a market that afterwards holds less of the group than the one that is left held. Default: true where the rule picks most-crowded-market.',
+      ),
   })
   .transform((given) => ({
     ...given,

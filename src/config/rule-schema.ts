@@ -207,14 +207,14 @@ export const rule: z.ZodType<RuleSpec> = z
     [ACTIONS]: given[ACTIONS].map((one) => worthwhile(one, given.target?.pick)),
   }));
 
-/**
- * A rule that picks an instance for its price is there to save something: a swap for less than this is not worth its
- * risk, and the next one would follow soon (pitfall 35: 10-20 %).
- */
+/** A swap that saves less is not worth its risk, and the next one would follow soon (pitfall 35: 10-20 %). */
 const WORTHWHILE_SAVING = 0.15;
 
+/** What a rule picks an instance for is what its swap must achieve: to save something, or to spread the group. */
 function worthwhile(given: ActionSpec, pick: TargetPick | undefined): ActionSpec {
-  if (given.kind !== 'swap' || pick !== 'costliest-spot') return given;
-  if (given.swap.urgent || given.swap.to === 'on-demand') return given;
+  if (given.kind !== 'swap' || given.swap.urgent) return given;
+  // Or a group that cannot be spread any further would be swapped to and fro for ever.
+  if (pick === 'most-crowded-market') return { ...given, swap: { spreads: true, ...given.swap } };
+  if (pick !== 'costliest-spot' || given.swap.to === 'on-demand') return given;
   return { ...given, swap: { minSaving: WORTHWHILE_SAVING, ...given.swap } };
 }

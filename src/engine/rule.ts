@@ -123,6 +123,8 @@ export interface SwapSpec {
   readonly waits: SwapWaits;
   /** Least saving, as a share of what the old instance costs now, 0..1; absent where the swap is not made to save. */
   readonly minSaving?: number;
+  /** The group is to be spread more evenly afterwards; absent where the swap is not made for that. */
+  readonly spreads?: boolean;
 }
 
 /** A voluntary swap that leaves to the group's policies whatever they may say. */

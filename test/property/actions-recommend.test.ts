@@ -52,6 +52,7 @@ function inputOf(
   return {
     ...{ zones: [ZONE], to, original: type('own'), image: TEMPLATE.defaults.image, interfaces: 0 },
     ...{ leaving: spot('own'), policy: limits(given({ weights })), mixedTypes: null, cap, size, saving },
+    spreads: false,
     counts: of(({ present }) => present),
     advice: hasAdvice ? new Map([[ZONE, new Map(advised)]]) : null,
     unavailableUntil: () => null,

@@ -13,6 +13,8 @@ export const REJECTIONS = {
   no_price: 'its price is unknown',
   too_expensive: 'its price is above the limit',
   too_little_saved: 'it does not save as much as the swap is to save',
+  not_spread:
+    'it would hold no less of the group than the market that is left did, and the swap is to spread it',
   market_share: 'it would hold more of the group than the policy allows',
   min_markets: 'the group would still be in fewer markets than the policy asks for',
   unavailable: 'it had no capacity a short while ago',

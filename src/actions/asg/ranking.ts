@@ -52,6 +52,7 @@ function considered(input: PlanInput, { instance, to, original, saving }: Wanted
     mixedTypes: mixedTypes.length > 0 ? mixedTypes : null,
     cap: marketCap(policy, view.desired),
     size: view.desired,
+    spreads: input.spec.spreads === true && !input.spec.urgent,
     advice: null,
     unavailableUntil: (market) => memory.unavailableUntil(market),
     interruptionWeight: (market) => memory.interruptionWeight(market, now),

@@ -18,6 +18,8 @@ export interface RecommendInput extends Omit<ScoreInput, 'offers'> {
   readonly leaving: Market;
   /** What a replacement may cost at most, because the swap is to save something; null when it need not. */
   readonly saving: Saving | null;
+  /** Whether the replacement has to make the group more even. */
+  readonly spreads: boolean;
   readonly policy: EffectivePolicy;
   /** Types of the group's mixed instances policy; null when it has none. */
   readonly mixedTypes: readonly string[] | null;
@@ -170,7 +172,15 @@ function loadRejection(input: RecommendInput, market: Market): Candidate['reject
   }
   const until = input.unavailableUntil(name);
   if (until !== null) return { code: 'unavailable', detail: `until ${new Date(until).toISOString()}` };
-  return spreadRejection(input, name);
+  return crowdRejection(input, name) ?? spreadRejection(input, name);
+}
+
+/** Into a market of as many, or of one less, the same swap could be made back again. `counts` are without the old instance. */
+function crowdRejection({ spreads, counts, leaving }: RecommendInput, name: string): Candidate['rejected'] {
+  const [after, before] = [(counts.get(name) ?? 0) + 1, (counts.get(marketName(leaving)) ?? 0) + 1];
+  return !spreads || after < before
+    ? null
+    : { code: 'not_spread', detail: `it would hold ${after}, and ${marketName(leaving)} holds ${before}` };
 }
 
 /** While the group is in fewer markets than it should be, every swap must open another one; none may close one too many. */

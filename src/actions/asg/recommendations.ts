@@ -52,7 +52,15 @@ function inZone(
     ...{ zones: [zone], to: 'spot', original, image: null, interfaces: 0, policy: POLICY, data },
     // The type itself is one of the candidates.
     leaving: { type: original.name, zone, purchaseOption: 'on-demand' },
-    ...{ saving: null, mixedTypes: null, counts: new Map(), cap: null, size: 1, advice: null },
+    ...{
+      saving: null,
+      spreads: false,
+      mixedTypes: null,
+      counts: new Map(),
+      cap: null,
+      size: 1,
+      advice: null,
+    },
     unavailableUntil: (market) => memory.unavailableUntil(market),
     interruptionWeight: (market) => memory.interruptionWeight(market, clock.now()),
     shortage: (market) => memory.shortage(market),

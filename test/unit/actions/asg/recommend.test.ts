@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type RecommendInput, recommend } from '../../../../src/actions/asg/recommend.ts';
 import type { Advised } from '../../../../src/actions/asg/recommender.ts';
 import { given } from '../../../../src/base/given.ts';
+import { marketName } from '../../../../src/base/market.ts';
 import type { InstanceType, MarketOffer } from '../../../../src/cloud/cloud.ts';
 import type { InstanceTypeLimits, PolicySpec } from '../../../../src/engine/policy.ts';
 import { dataOf, limits, offer, spot, TEMPLATE, type, ZONE } from './fixture.ts';
@@ -22,7 +23,7 @@ function input(rest: Partial<RecommendInput> = {}): RecommendInput {
       size: 4,
     },
     data: dataOf([ORIGINAL, type('x.large')], [offer('m5.large'), offer('x.large')]),
-    ...{ interfaces: 0, saving: null, advice: null },
+    ...{ interfaces: 0, saving: null, spreads: false, advice: null },
     ...{ unavailableUntil: () => null, interruptionWeight: () => 0, shortage: () => 0 },
     ...rest,
   };
@@ -193,6 +194,39 @@ const ROWS: readonly (readonly [rule: string, expected: string, input: Recommend
     'too_little_saved',
     withX({}, { to: 'on-demand', saving: { share: 0, from: 1 } }, { onDemandPrice: null }),
   ],
+  [
+    'a market that would hold as much of the group as the one that is left did, in a swap that is to spread it',
+    'not_spread',
+    withX(
+      {},
+      {
+        spreads: true,
+        counts: new Map([
+          [marketName(spot('x.large')), 2],
+          [marketName(spot('m5.large')), 2],
+        ]),
+      },
+    ),
+  ],
+  [
+    'a market that holds two fewer than the one that is left',
+    'ok',
+    withX(
+      {},
+      {
+        spreads: true,
+        counts: new Map([
+          [marketName(spot('x.large')), 1],
+          [marketName(spot('m5.large')), 2],
+        ]),
+      },
+    ),
+  ],
+  [
+    'a market as full as any, in a swap that is not made to spread',
+    'ok',
+    withX({}, { counts: new Map([[marketName(spot('x.large')), 5]]) }),
+  ],
   ['a type of the mixed instances policy', 'ok', withX({}, { mixedTypes: ['m5.large', 'x.large'] })],
   ['the market that the old instance leaves', 'same_market', withX({}, { leaving: spot('x.large') })],
   [
@@ -228,12 +262,12 @@ const ROWS: readonly (readonly [rule: string, expected: string, input: Recommend
   [
     'pitfall 34: a market that would pass its share',
     'market_share',
-    withX({}, { cap: 1, counts: new Map([['x.large/eu-west-1a/spot', 1]]) }),
+    withX({}, { cap: 1, counts: new Map([[marketName(spot('x.large')), 1]]) }),
   ],
   [
     'a market that just reaches its share',
     'ok',
-    withX({}, { cap: 2, counts: new Map([['x.large/eu-west-1a/spot', 1]]) }),
+    withX({}, { cap: 2, counts: new Map([[marketName(spot('x.large')), 1]]) }),
   ],
   [
     'the share of a type is counted for each purchase option apart',
