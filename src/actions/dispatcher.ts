@@ -7,7 +7,7 @@ import { decide } from '../engine/decide.ts';
 import { ACTING_OUTCOMES, type Decision } from '../engine/decision.ts';
 import type { Event, EventStatus } from '../engine/event.ts';
 import type { FleetView } from '../engine/fleet.ts';
-import type { Recheck, SecondLook } from '../engine/recheck.ts';
+import { type Recheck, type SecondLook, waitsFor } from '../engine/recheck.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
 import { NOTHING_KNOWN, type Verdict, verdict } from '../engine/verdict.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -158,7 +158,7 @@ interface Site {
 async function lookAgain(recheck: Recheck, ended: EventStatus | null, site: Site): Promise<Settlement> {
   const { key, rule, event } = recheck;
   site.deps.memory.rechecks.remove(key);
-  const verdicts = await verdictsOn(event, site, { rule, ended });
+  const verdicts = await verdictsOn(event, site, { rule, ended, ...waitsFor(recheck) });
   return { recheck: key, ...consequencesOf(verdicts, site.deps) };
 }
 

@@ -20,7 +20,7 @@ export function createRuleMemory(): RuleMemory {
   const cooldowns = new Map<string, Map<string, number>>();
   /** Runs that are not over, by rule and id. */
   const live = new Map<string, Map<string, Run>>();
-  /** Times of starts by rule, in the order in which they were told. */
+  /** Times of starts by rule, the earliest first, also where the clock was set back; so that counting the last few is cheap. */
   const starts = new Map<string, number[]>();
   let startsSinceSweep = 0;
 
@@ -31,7 +31,10 @@ export function createRuleMemory(): RuleMemory {
       return null;
     },
     liveRunsOf: (rule) => live.get(rule)?.size ?? 0,
-    startsOf: (rule, after) => (starts.get(rule) ?? []).filter((at) => at > after).length,
+    startsOf(rule, after) {
+      const times = starts.get(rule) ?? [];
+      return times.length - 1 - times.findLastIndex((at) => at <= after);
+    },
     cooldownTaken({ rule, key, until }, now) {
       const keys = cooldowns.get(rule) ?? new Map<string, number>();
       cooldowns.set(rule, keys.set(key, Math.max(until, keys.get(key) ?? 0)));
@@ -39,7 +42,7 @@ export function createRuleMemory(): RuleMemory {
     },
     ruleBegan({ rule, at }, now) {
       const times = starts.get(rule) ?? [];
-      times.push(at);
+      times.splice(times.findLastIndex((before) => before <= at) + 1, 0, at);
       if (times.length > STARTS_REMEMBERED) times.shift();
       starts.set(rule, times);
       startsSinceSweep = (startsSinceSweep + 1) % SWEEP;

@@ -176,7 +176,7 @@ export interface QueryStore {
   inboxState(): Promise<{ readonly depth: number; readonly oldestReceivedAt: number | null }>;
   /**
    * Deletes what ended before `before`: decided events, decisions, finished runs, ended or silent incidents, cooldowns, and
-   * swaps, but none of the last 31 days, which policies may still count, and starts of rules, but none of the last day.
+   * swaps, but none of the last 31 days, which policies may still count; and all starts of rules but those of the last day.
    * Tells how many rows.
    */
   prune(before: number): Promise<number>;

@@ -6,7 +6,7 @@ import { Failure } from '../base/failure.ts';
 import { type Import, importHollowtrees } from '../config/hollowtrees/import.ts';
 import { formatRemark } from '../config/hollowtrees/remark.ts';
 import { MAX_FILE_BYTES } from '../config/yaml-source.ts';
-import { openInput } from './input.ts';
+import { openInput, unreadable } from './input.ts';
 import type { Io } from './io.ts';
 import { quietCommand, reporting } from './remote-command.ts';
 import { plain } from './table.ts';
@@ -47,7 +47,7 @@ function more(value: string, before?: readonly string[]): readonly string[] {
 
 async function importFile(io: Io, file: string, options: Options): Promise<void> {
   const name = file === '-' ? 'standard input' : file;
-  const result = importHollowtrees(name, await readBounded(file, name), {
+  const result = importHollowtrees(name, await readBounded(file), {
     asgPlugins: options.asgPlugin ?? [],
   });
   if (result.kind === 'unreadable') {
@@ -63,7 +63,7 @@ async function importFile(io: Io, file: string, options: Options): Promise<void>
 }
 
 /** The text of a file, but not much more of it than a configuration may have: it may be a device without an end. */
-async function readBounded(file: string, name: string): Promise<string> {
+async function readBounded(file: string): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -73,14 +73,9 @@ async function readBounded(file: string, name: string): Promise<string> {
       if (bytes > MAX_FILE_BYTES) break;
     }
   } catch (thrown) {
-    throw unreadable(name, thrown);
+    throw unreadable(file, thrown);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function unreadable(name: string, thrown: unknown): Failure {
-  const why = thrown instanceof Error ? thrown.message : String(thrown);
-  return new Failure('invalid_request', 'reject', `${name}: ${why}`, thrown);
 }
 
 /** Writes all files, or none where one of them is there already; answers their paths. */

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import process from 'node:process';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { parseDocument } from 'yaml';
+import { parseDocument, type YAMLError } from 'yaml';
 import { Failure } from '../base/failure.ts';
 
 /** Reads a text. */
@@ -23,7 +23,7 @@ export function openInput(file: string): Readable {
 export async function readData(file: string, read: ReadInput): Promise<unknown> {
   const document = parseDocument(await readText(file, read), { prettyErrors: true });
   const [error] = document.errors;
-  if (error !== undefined) throw unreadable(file, error);
+  if (error !== undefined) throw malformed(file, error);
   try {
     // The default bound on aliases keeps a small file from growing without end.
     return document.toJS() as unknown;
@@ -41,8 +41,28 @@ export async function readText(file: string, read: ReadInput): Promise<string> {
   }
 }
 
-function unreadable(file: string, thrown: unknown): Failure {
-  const name = file === '-' ? 'standard input' : file;
-  const [firstLine] = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n');
-  return new Failure('invalid_request', 'reject', `${name}: ${firstLine ?? ''}`, thrown);
+/** What the system's codes for what happens to people mean; others are shown as they came. */
+const CAUSES: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'this is a directory',
+  EACCES: 'the file may not be read',
+};
+
+/** The failure for a file that cannot be read, or for standard input where it is named `-`. */
+export function unreadable(file: string, thrown: unknown): Failure {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  const [firstLine = ''] = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n');
+  return new Failure('invalid_request', 'reject', `${nameOf(file)}: ${CAUSES[code] ?? firstLine}`, thrown);
+}
+
+/** The package ends its first line with the place. */
+function malformed(file: string, error: YAMLError): Failure {
+  const [{ line, col }] = error.linePos ?? [{ line: 1, col: 1 }];
+  const why = error.message.replace(/ at line \d+, column \d+.*$/su, '');
+  const message = `${nameOf(file)}:${line}:${col}: this is neither JSON nor YAML: ${why}`;
+  return new Failure('invalid_request', 'reject', message, error);
+}
+
+function nameOf(file: string): string {
+  return file === '-' ? 'standard input' : file;
 }

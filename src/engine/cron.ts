@@ -30,6 +30,8 @@ const LONGEST_MS = 8.64e15;
 const FIELDS = [5, 6];
 /** Everything that a field may have. Above all no colon, by which croner would take the text for a date. */
 const FIELD = /^[a-z0-9*?,/#+-]+$/i;
+/** Croner says of `monday` only that a name has to stand alone. */
+const LONG_NAME = /[a-z]{4,}/i;
 
 /**
  * Reads a cron expression of five or six fields in an IANA time zone. The message says which of them is wrong. An
@@ -60,7 +62,9 @@ function shapeProblem(fields: readonly string[]): string | null {
     return 'it needs five fields (minute, hour, day, month, weekday), or six with the second before them';
   }
   const odd = fields.find((field) => !FIELD.test(field));
-  return odd === undefined ? null : `"${odd}" is none of its fields`;
+  if (odd !== undefined) return `"${odd}" is none of its fields`;
+  const long = fields.flatMap((field) => field.match(LONG_NAME) ?? [])[0];
+  return long === undefined ? null : `"${long}" is too long a name; months and weekdays have three letters`;
 }
 
 /** Croner looks at the wall clock to try a zone, and when it is asked; with a time given, no answer depends on that. */

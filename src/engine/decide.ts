@@ -12,7 +12,7 @@ import { judge, type Refusal } from './judge.ts';
 import type { Memory, PastSwap } from './memory.ts';
 import { effectivePolicy } from './policies.ts';
 import type { EffectivePolicy } from './policy.ts';
-import { recheckKey, whyEnded } from './recheck.ts';
+import { recheckKey, whyAnother, whyEnded } from './recheck.ts';
 import { isUrgent, type RuleSpec } from './rule.ts';
 import type { CompiledRule } from './ruleset.ts';
 import { sentenceOf } from './sentence.ts';
@@ -130,6 +130,11 @@ async function concludeRule(rule: CompiledRule, session: Session): Promise<reado
   }
   if (subject.kind === 'unresolved') {
     const refusal: Refusal = { reason: 'subject_unresolved', detail: subject.detail };
+    return [verdict(input, rule, suppressed(refusal), NOTHING_KNOWN)];
+  }
+  const another = whyAnother(input.secondLook, subject);
+  if (another !== null) {
+    const refusal: Refusal = { reason: 'subject_unresolved', detail: another };
     return [verdict(input, rule, suppressed(refusal), NOTHING_KNOWN)];
   }
   const { group } = subject;

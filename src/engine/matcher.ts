@@ -39,7 +39,8 @@ export function parseMatcher(text: string): Parsed<Matcher> {
   if (!label.ok) return label;
   if (label.value === '') return problem(`"${shorten(text, LONGEST_SHOWN)}" has an empty label name`);
   const value = unquote(rawValue);
-  if (!value.ok) return value;
+  if (!value.ok)
+    return unusable(label.value, rawValue.startsWith('="') ? 'it has an = too many' : value.message);
   return compileMatcher(label.value, operator, value.value);
 }
 
@@ -65,7 +66,7 @@ export function isGlob(text: string): boolean {
 function compileMatcher(label: string, operator: MatcherOperator, value: string): Parsed<Matcher> {
   const wanted = operator === '=' || operator === '=~';
   const test = operator === '=' || operator === '!=' ? equals(value) : compileRegex(value);
-  if (!test.ok) return problem(`the matcher for label "${label}" cannot be used: ${test.message}`);
+  if (!test.ok) return unusable(label, test.message);
   const holds = (labels: Labels): boolean =>
     test.value(Object.hasOwn(labels, label) ? (labels[label] ?? '') : '') === wanted;
   return { ok: true, value: { label, operator, value, holds } };
@@ -145,6 +146,10 @@ function unquote(raw: string): Parsed<string> {
 
 function isOperator(text: string | undefined): text is MatcherOperator {
   return text === '=' || text === '!=' || text === '=~' || text === '!~';
+}
+
+function unusable(label: string, why: string): { readonly ok: false; readonly message: string } {
+  return problem(`the matcher for label "${label}" cannot be used: ${why}`);
 }
 
 function problem(message: string): { readonly ok: false; readonly message: string } {

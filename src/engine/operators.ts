@@ -1,4 +1,4 @@
-import type { FactType } from './fact.ts';
+import type { FactType, FactUnit } from './fact.ts';
 import { describeFact, FACT_FAMILIES, FACTS } from './facts.ts';
 import { compileGlob, compileRegex, type TextTest } from './matcher.ts';
 import type { LintError } from './problem.ts';
@@ -25,6 +25,14 @@ interface Operator {
   readonly operand: Operand;
   readonly definition: string;
 }
+
+/** How values of a unit may be written beside plain numbers, for sentences. */
+const WRITTEN: Readonly<Record<string, string>> = {
+  seconds: ', nor a duration such as 15m',
+  ratio: ', nor a percentage such as 20%',
+};
+/** Shares end at 1, and no price is so many times another one: what is above is meant as a percentage. */
+const HIGHEST_RATIO = 10;
 
 /** What a misspelt name is compared with. */
 const FACT_NAMES: readonly string[] = [...Object.keys(FACTS), ...Object.keys(FACT_FAMILIES)];
@@ -124,7 +132,8 @@ export function comparisonProblems(comparison: Comparison): readonly ComparisonP
     const message = `'${comparison.operator}' works on a ${operator.facts.join(' or ')}, but '${comparison.fact}' is a ${fact.type}`;
     return [{ code: 'bad-operator', key: 'operator', message }];
   }
-  const problem = operandProblem(operator.operand, fact.type, comparison);
+  const problem =
+    operandProblem(operator.operand, fact.type, comparison) ?? scaleProblem(fact.unit, comparison);
   return problem === null ? [] : [problem];
 }
 
@@ -156,6 +165,15 @@ function operandProblem(operand: Operand, type: FactType, comparison: Comparison
   }
 }
 
+/** A ratio against a number such as 50, which was meant as a percentage: `lessThan 50` would always hold. */
+function scaleProblem(unit: FactUnit, { fact, value }: Comparison): ComparisonProblem | null {
+  const numbers = [value].flat().filter((one) => typeof one === 'number');
+  const odd = unit === 'ratio' ? numbers.find((one) => Math.abs(one) > HIGHEST_RATIO) : undefined;
+  return odd === undefined
+    ? null
+    : badValue(`'${fact}' is a ratio: write ${odd}% or ${odd / 100}, not ${odd}`);
+}
+
 function sameProblem(type: FactType, { fact, operator, value }: Comparison): ComparisonProblem | null {
   if (value === undefined) return badValue(`'${operator}' needs a value`);
   if (isReference(value)) {
@@ -166,9 +184,12 @@ function sameProblem(type: FactType, { fact, operator, value }: Comparison): Com
   }
   if (isScalarOf(type, value)) return null;
   if (typeof value === 'object') return badValue(`'${operator}' takes a single ${type}`);
-  const hint =
-    type === 'string' ? `write "${String(value)}" in quotes` : `${JSON.stringify(value)} is no ${type}`;
-  return badValue(`'${fact}' is a ${type}: ${hint}`);
+  return badValue(`'${fact}' is a ${type}: ${strangerHint(type, fact, value)}`);
+}
+
+function strangerHint(type: FactType, fact: string, value: Scalar): string {
+  if (type === 'string') return `write "${String(value)}" in quotes`;
+  return `${JSON.stringify(value)} is no ${type}${WRITTEN[describeFact(fact)?.unit ?? ''] ?? ''}`;
 }
 
 function listProblem(type: FactType, { fact, operator, value }: Comparison): ComparisonProblem | null {

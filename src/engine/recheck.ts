@@ -1,4 +1,6 @@
+import { groupKey } from '../base/group-name.ts';
 import { type Event, type EventStatus, tupleKey, tupleParts } from './event.ts';
+import type { Subject } from './subject.ts';
 
 /** A second look at an event, which a rule has put off by its delay. */
 export interface Recheck {
@@ -11,8 +13,14 @@ export interface Recheck {
   readonly event: Event;
 }
 
+/** What a first look was about: a group key, and an instance where the event led to one. */
+export interface WaitSubject {
+  readonly group: string;
+  readonly instance: string | null;
+}
+
 /** What makes a second look of a first one. */
-export interface SecondLook {
+export interface SecondLook extends WaitSubject {
   /** The one rule that looks. */
   readonly rule: string;
   /** What a later notification said that ended what the event tells of; null while it goes on, as far as is known. */
@@ -27,8 +35,8 @@ export function recheckKey(rule: string, subject: { group: string; instance: str
   return tupleKey([rule, subject.group, subject.instance, incidentOf(event) ?? '']);
 }
 
-/** What a waiting recheck is about: a group key, and an instance where its event named one. */
-export function waitsFor({ key }: Recheck): { readonly group: string; readonly instance: string | null } {
+/** What a waiting recheck is about. */
+export function waitsFor({ key }: Recheck): WaitSubject {
   const [, group = '', instance = ''] = tupleParts(key);
   return { group, instance: instance === '' ? null : instance };
 }
@@ -53,4 +61,21 @@ export function whyEnded(look: SecondLook | undefined, { status }: Event): strin
   return ended === status
     ? `the alert has changed since the first look, and is ${ended} anew`
     : `the alert was ${status} at the first look, and is ${ended} since`;
+}
+
+/**
+ * Why the event is about something else by now; null when it is not, or this is no second look. Addresses are given to new
+ * instances, and an event that led to an instance may lead only to its group once that has gone: neither is what waited.
+ */
+export function whyAnother(
+  look: SecondLook | undefined,
+  subject: Exclude<Subject, { readonly kind: 'unresolved' }>,
+): string | null {
+  if (look === undefined) return null;
+  const { group } = subject.group;
+  const id = subject.kind === 'instance' ? subject.instance.id : null;
+  const isSame = groupKey(group) === look.group && (look.instance === null || look.instance === id);
+  if (isSame) return null;
+  const found = id === null ? `only to the group ${group.name}` : `to ${id}`;
+  return `the rule waited for ${look.instance ?? look.group}, and the event leads ${found} now`;
 }

@@ -8,7 +8,7 @@ export function timeZoneProblem(name: string): string | null {
   if (name === 'UTC' || (name.includes('/') && isKnown(name))) return null;
   const near = closest(name, Intl.supportedValuesOf('timeZone'));
   const advice = near === null ? 'write UTC or a name such as Europe/Budapest' : `did you mean '${near}'?`;
-  return `"${name}" is not an IANA time zone; ${advice}`;
+  return `"${name}" is not an IANA time zone with its area; ${advice}`;
 }
 
 /** Writes times (ms since the epoch) as the clocks of the zone show them: `2026-03-27 17:00 Europe/Budapest`. */

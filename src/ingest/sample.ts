@@ -40,12 +40,16 @@ function readEvents(event: unknown, now: number, newId: NewId): Reading | Refusa
   return readEach(Array.isArray(event) ? event : [event], (one) => readEvent(one, now, newId));
 }
 
+const AN_ALERT = 'this is an alert, and no CloudEvent; give it as an alert';
+
 /** The specversions that Hollowtrees' engine writes; CloudEvents over HTTP have later ones. */
 const HOLLOWTREES_VERSIONS: readonly unknown[] = ['0.1', '0.2'];
 
 function readEvent(raw: unknown, now: number, newId: NewId): Event | Refusal {
   if (!isObject(raw)) return new Refusal('malformed', 'the event is no JSON object');
   if ('eventType' in raw) return readV1(raw, now, newId);
+  if (!('specversion' in raw) && ('labels' in raw || 'alerts' in raw))
+    return new Refusal('malformed', AN_ALERT);
   const isV2 = HOLLOWTREES_VERSIONS.includes(raw['specversion']) || isObject(raw['extensions']);
   return isV2 ? readV2(raw, now, newId) : readStructuredEvent(raw, now, newId);
 }

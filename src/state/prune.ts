@@ -10,29 +10,31 @@ import { prepare, query, type Slots, type Statement } from './statement.ts';
 const CHUNK = 250;
 
 /**
- * Swaps are kept this long whatever the retention is; ms. Policies count them over windows of their own, and a
- * swap that was forgotten too soon would allow another one. 31 days: no window of a budget is longer than a month.
+ * Swaps are kept this long whatever the retention is; ms. Policies count them for a day, and a swap that was forgotten too
+ * soon would allow another one; as interruptions they tell of their market for 28 days.
  */
 const SWAPS_KEPT_MS = 31 * 86_400_000;
 
-/** Nothing counts them any longer. */
+/**
+ * Starts of rules are kept no longer than that, whatever the retention is; ms. Nothing counts them any longer, and a daemon
+ * reads all of them when it starts.
+ */
 const STARTS_KEPT_MS = SWAPS_REMEMBERED_MS;
 
 /**
- * Deletes what ended before a time, in small transactions with a turn of the event loop between them. What is
- * undecided, not over, or belongs to a run that is not over stays, however old it is.
+ * Deletes what ended before a time, and starts of rules that nothing counts any more, in small transactions with a turn of
+ * the event loop between them. What is undecided, not over, or belongs to a run that is not over stays, however old it is.
  */
 export function createPrune(database: Database, clock: Clock): QueryStore['prune'] {
   const ended = ENDED.map((build) => prepare(database.connection, build));
-  const counted = [
-    { statement: prepare(database.connection, oldStarts), keptMs: STARTS_KEPT_MS },
-    { statement: prepare(database.connection, endedSwaps), keptMs: SWAPS_KEPT_MS },
-  ];
+  const starts = prepare(database.connection, oldStarts);
+  const swaps = prepare(database.connection, endedSwaps);
   return async (before) => {
     let deleted = 0;
     for (const statement of ended) deleted += await inChunks(database, statement, before);
-    for (const { statement, keptMs } of counted)
-      deleted += await inChunks(database, statement, Math.min(before, clock.now() - keptMs));
+    const now = clock.now();
+    deleted += await inChunks(database, starts, now - STARTS_KEPT_MS);
+    deleted += await inChunks(database, swaps, Math.min(before, now - SWAPS_KEPT_MS));
     return deleted;
   };
 }

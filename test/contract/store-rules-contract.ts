@@ -160,6 +160,8 @@ function starts(get: Get): void {
     const day = 24 * HOUR;
     await decide(1, { at: START - day - 1 });
     await decide(2, { at: START - day });
+    await get().prune(START - 30 * day);
+    assert.deepEqual(await known(), [{ rule: 'replace', at: START - day }]);
     await get().prune(START + HOUR);
     assert.deepEqual(await known(), [{ rule: 'replace', at: START - day }]);
   });

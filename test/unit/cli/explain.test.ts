@@ -212,10 +212,16 @@ test('of a list what cannot be read is told by its place, and is exit code 1', a
 
 const REFUSED: readonly [what: string, text: string, words: readonly string[], said: RegExp][] = [
   ['no sample', '', [], /^coppice: say what to explain: --alert FILE or --event FILE\n$/],
-  ['a sample that is no JSON or YAML', '{', CLOUDED, /^coppice: standard input: /],
+  ['a sample that is no JSON or YAML', '{', CLOUDED, /^coppice: standard input:1:2: this is neither /],
   ['a sample that is no alert', '{"a": 1}', CLOUDED, /^coppice: alerts are a body of Alertmanager's webhook/],
+  ['an alert that is given as an event', '{"labels": {}}', ['--event', '-'], /^coppice: this is an alert, /],
   ['a sample that is no event', '[{"id": "1"}]', ['--event', '-'], /^coppice: specversion is missing\n$/],
-  ['a file that is not there', '', ['--alert', 'FOLDER/none.json'], /^coppice: .*none\.json: ENOENT/],
+  [
+    'a file that is not there',
+    '',
+    ['--alert', 'FOLDER/none.json'],
+    /^coppice: .*none\.json: there is no such file\n$/,
+  ],
   [
     'a rule that is not there',
     alert({ alertname: 'X' }),

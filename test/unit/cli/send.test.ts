@@ -159,12 +159,17 @@ const UNREADABLE: readonly [rule: string, words: string[], text: string, said: R
     '{"type":"a","source":"b","specversion":"1.0"}',
     /an event file holds/,
   ],
-  ['a broken text names its place', ['--event', '-'], '{"a": [1', /standard input: .*line 1/],
+  [
+    'a broken text names its place',
+    ['--event', '-'],
+    '{"a": [1',
+    /standard input:1:9: this is neither JSON nor YAML: Flow sequence/,
+  ],
   [
     'a file that is not there is named',
     ['--alert', '/nonexistent/a.json'],
     '',
-    /\/nonexistent\/a\.json: ENOENT/,
+    /\/nonexistent\/a\.json: there is no such file\n/,
   ],
 ];
 for (const [rule, words, text, said] of UNREADABLE) {

@@ -66,6 +66,7 @@ const READ: {
 } = {
   'http.listen': ['127.0.0.2:80', '127.0.0.2:80', { host: '127.0.0.2', port: 80 }, '127.0.0.2:80'],
   'grpc.listen': ['[::1]:0', '"[::1]:0"', { host: '::1', port: 0 }, '[::1]:0'],
+  'grpc.answer': ['completed', 'completed', 'completed', 'completed'],
   'insecure.noAuth': ['true', 'true', true, true],
   rules: ['a/*.{yaml,yml}, b', '["a/*.{yaml,yml}", b]', ['a/*.{yaml,yml}', 'b'], ['a/*.{yaml,yml}', 'b']],
   shadow: ['true', 'true', true, true],

@@ -244,7 +244,11 @@ describe('delay: the second look', () => {
     });
     assert.deepEqual(
       [decision.outcome, decision.reason, decision.detail],
-      ['suppressed', 'subject_unresolved', 'the rule waited for i-9, and the event leads only to the group web now'],
+      [
+        'suppressed',
+        'subject_unresolved',
+        'the rule waited for i-9, and the event leads only to the group web now',
+      ],
     );
   });
 

@@ -39,6 +39,11 @@ const HOLDS: readonly [rule: string, matcher: string, labels: Record<string, str
   ['constructor is an ordinary label name', 'constructor="x"', { constructor: 'x' }, true],
 ];
 
+const MESSAGES: readonly [text: string, message: string][] = [
+  ['env=="x"', 'the matcher for label "env" cannot be used: it has an = too many'],
+  ['env="x', 'the matcher for label "env" cannot be used: "x has an unescaped or a missing double quote'],
+];
+
 describe('parseMatcher', () => {
   for (const [rule, text, labels, expected] of HOLDS) {
     it(rule, () => assert.equal(value(parseMatcher(text)).holds(labels), expected));
@@ -62,6 +67,12 @@ describe('parseMatcher', () => {
     it(`should refuse ${text === '' ? 'an empty text' : text} with a message`, () => {
       const parsed = parseMatcher(text);
       assert.ok(!parsed.ok && parsed.message.length > 0);
+    });
+  }
+
+  for (const [text, message] of MESSAGES) {
+    it(`should say what is wrong with ${text}`, () => {
+      assert.deepEqual(parseMatcher(text), { ok: false, message });
     });
   }
 
