@@ -7,6 +7,7 @@ import { cancelRun } from './actions/cancel.ts';
 import { ACTIONS } from './actions/catalog.ts';
 import { createDispatcher } from './actions/dispatcher.ts';
 import { dryRun } from './actions/dry-run.ts';
+import { createEventEnds } from './actions/event-ends.ts';
 import { explainEvents } from './actions/explain-events.ts';
 import { createFleet } from './actions/fleet.ts';
 import { createHousekeeper, scrapedRegistry } from './actions/housekeeper.ts';
@@ -58,6 +59,8 @@ export interface AppOptions {
   readonly version: string;
   readonly http: Listen;
   readonly grpc: Listen;
+  /** When a call of Hollowtrees ends: with its event kept (when left out), or with the end of all that comes of it. */
+  readonly grpcAnswer?: 'accepted' | 'completed';
   readonly rules: readonly string[];
   readonly pollIntervalMs: number;
   readonly debounceMs: number;
@@ -266,8 +269,9 @@ async function commonParts({ ports, ruleset, store }: Site) {
   await memory.load(clock.now());
   const fleet = createFleet({ cloud, clock, log });
   const newId = idMaker(clock, random);
+  const eventEnds = createEventEnds({ store, memory, clock });
   return {
-    ...{ ruleset, store, markets, memory, cloud, fleet, ownInstance },
+    ...{ ruleset, store, markets, memory, cloud, fleet, ownInstance, eventEnds },
     ...{ clock, random, newId, log, metrics },
   };
 }
@@ -280,7 +284,10 @@ function actingParts({ options, ports }: Site, common: Common) {
   return {
     ...{ ...common, actions: ACTIONS },
     world: { ...createActionWorld({ ...common, launchVia, recommender }), ...given({ sendHttp }) },
-    progressed: (run: Run, step: StepRecord | null) => progressed(ports, run, step),
+    progressed(run: Run, step: StepRecord | null) {
+      common.eventEnds.progressed(run);
+      progressed(ports, run, step);
+    },
   };
 }
 
@@ -309,6 +316,7 @@ function intake({ options, ports }: Site, common: Common, worker: Worker) {
     ...{ ...common, shadow: options.shadow, runsAdded: worker.wake },
     decided(decision) {
       requests.decided(decision);
+      common.eventEnds.decided(decision);
       ports.watcher?.decided(decision);
     },
   });
@@ -321,13 +329,25 @@ async function openDoors(
   walk: Walk,
   { reloader, cleanUp }: { readonly reloader: Reloader; readonly cleanUp: CleanUp },
 ): Promise<Pick<App, 'http' | 'grpc'>> {
-  const grpc = await startGrpcServer(walk, options.grpc);
+  const eventEnds = options.grpcAnswer === 'completed' ? walk.eventEnds : null;
+  const grpc = await startGrpcServer(
+    { ...walk, eventEnds, readiness: () => readinessOf(walk) },
+    options.grpc,
+  );
   cleanUp.add('grpc', () => grpc.stop(GRACE_MS));
   const server = createHttpServer(walk);
   registerApi(server, apiDeps(options, walk, reloader));
   cleanUp.add('http', () => server.close());
+  // First of all, before requests in hand are waited for: whoever asks must learn to go elsewhere.
+  cleanUp.add('grpc callers', async () => grpc.retire());
   const port = await listen(server, options.http);
   return { http: { host: options.http.host, port }, grpc: { host: options.grpc.host, port: grpc.port } };
+}
+
+/** Whether traffic is welcome: the one notion of it, over HTTP and gRPC. */
+function readinessOf({ fleet }: Walk): ReturnType<ApiDeps['readiness']> {
+  const because = fleet.current() === null ? ['the groups have not been read from the cloud yet'] : [];
+  return Promise.resolve({ ready: because.length === 0, because });
 }
 
 async function startRules(
@@ -344,7 +364,7 @@ async function startRules(
 }
 
 function apiDeps({ version, shadow, cloud }: AppOptions, walk: Walk, ruleset: Reloader): ApiDeps {
-  const { clock, metrics, ownInstance, store, memory, fleet, newId } = walk;
+  const { clock, metrics, ownInstance, store, memory, newId } = walk;
   return {
     ...walk,
     metrics: { registry: scrapedRegistry({ store, metrics, clock }) },
@@ -359,10 +379,7 @@ function apiDeps({ version, shadow, cloud }: AppOptions, walk: Walk, ruleset: Re
     rechecks: () => memory.rechecks.all(),
     rests: (now) => memory.rests(now),
     pausing: createPausing({ store, memory, clock }),
-    readiness() {
-      const because = fleet.current() === null ? ['the groups have not been read from the cloud yet'] : [];
-      return Promise.resolve({ ready: because.length === 0, because });
-    },
+    readiness: () => readinessOf(walk),
     rulesState: () => ruleset.state(),
     async reload() {
       const done = await ruleset.reload();

@@ -52,6 +52,7 @@ function optionsOf(settings: Settings, version: string, io: Io): AppOptions {
     version,
     http: settings['http.listen'],
     grpc: settings['grpc.listen'],
+    grpcAnswer: settings['grpc.answer'],
     rules: settings.rules,
     pollIntervalMs: settings['reload.pollInterval'],
     debounceMs: settings['reload.debounce'],

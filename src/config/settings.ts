@@ -43,6 +43,11 @@ function loopback(port: number): ListenAddress {
 export const SETTINGS = {
   'http.listen': setting(address, loopback(8080), 'Where the HTTP server listens.'),
   'grpc.listen': setting(address, loopback(8888), 'Where the gRPC server listens.'),
+  'grpc.answer': setting(
+    choice('accepted', 'completed'),
+    'accepted',
+    'A call of Hollowtrees is answered when its event is kept, or when all that it starts has ended.',
+  ),
   'insecure.noAuth': setting(
     flag,
     false,
@@ -85,7 +90,11 @@ export const SETTINGS = {
     null,
     "Another recommender, of the shape of Hollowtrees', whose scores rank spot markets while it answers.",
   ),
-  'state.url': setting(stateUrl, 'sqlite:./coppice.db', 'Where events, decisions, runs and the last good rules are kept.'),
+  'state.url': setting(
+    stateUrl,
+    'sqlite:./coppice.db',
+    'Where events, decisions, runs and the last good rules are kept.',
+  ),
   'state.retention': setting(time(HOUR, 3650 * DAY), 30 * DAY, 'How long what is over is kept.'),
   'worker.concurrency': setting(whole(1, 256), 64, 'How many runs are carried out at the same time.'),
   'inbox.limit': setting(

@@ -9,11 +9,14 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { load, type PackageDefinition } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { protoPath as HEALTH_PROTO } from 'grpc-health-check';
 import type { Clock } from '../base/clock.ts';
 import { asFailure, FAILURE_CODES, Failure } from '../base/failure.ts';
 import type { Event } from '../engine/event.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type AdmissionDeps, createDoor, type Door, type EventSource } from './admission.ts';
+import { type Admission, type AdmissionDeps, createDoor, type Door, type EventSource } from './admission.ts';
+import { createHealth, HEALTH, type HealthDeps } from './grpc-health.ts';
 import { readHollowtreesV1, readHollowtreesV2 } from './hollowtrees.ts';
 import { type NewId, Refusal } from './reading.ts';
 
@@ -26,41 +29,79 @@ const OPTIONS = {
   'grpc.max_connection_idle_ms': 300_000,
 };
 
-export interface GrpcServerDeps extends AdmissionDeps {
-  readonly clock: Clock;
+/** What came of an event: nothing that its sender need care about, or what stood in the way. */
+export type EventEnd =
+  | { readonly kind: 'ok' | 'delayed' | 'shadowed' }
+  | {
+      readonly kind: 'failed';
+      readonly trouble: 'refused' | 'unavailable' | 'internal';
+      /** Without secrets: it goes to whoever calls. */
+      readonly message: string;
+    };
+
+/** Waits for what comes of events that the inbox has admitted. */
+export interface EventEnds {
+  /** Throws the signal's reason when it aborts; fails with disposition `retry` where asking again helps. */
+  endOf(event: Event, admission: Admission, signal: AbortSignal): Promise<EventEnd>;
+}
+
+export interface GrpcServerDeps extends AdmissionDeps, HealthDeps {
   readonly newId: NewId;
+  /** For `grpc.answer: completed`; null when a call ends as soon as its event is durable. */
+  readonly eventEnds: EventEnds | null;
 }
 
 /** A listening server. */
 export interface GrpcServer {
   /** The port it got, where 0 was asked for. */
   readonly port: number;
-  /** Lets running calls end for at most `graceMs`, then cuts them off. */
+  /** Tells who asks that it is not serving any more, and ends the calls that wait for runs with UNAVAILABLE. */
+  retire(): void;
+  /** Retires, lets running calls end for at most `graceMs`, then cuts them off. */
   stop(graceMs: number): Promise<void>;
 }
 
+const ACTION = 'action.Action';
+const EVENT_HANDLER = 'proto.EventHandler';
+
 /**
- * Serves both interfaces of Hollowtrees on one port, in plain text. A call answers `ok` when its event is durable.
- * Fails with `unavailable` when the address cannot be listened on.
+ * Serves both interfaces of Hollowtrees, health and reflection on one port, in plain text. A call answers when its event is
+ * durable, or when all that comes of it is over. Fails with `unavailable` when the address cannot be listened on.
  */
 export async function startGrpcServer(
   deps: GrpcServerDeps,
   listen: { readonly host: string; readonly port: number },
 ): Promise<GrpcServer> {
   const server = new Server(OPTIONS);
-  const definitions = await load(['v1/action.proto', 'v2/event.proto'], {
+  const definitions = await load(['v1/action.proto', 'v2/event.proto', HEALTH_PROTO], {
     includeDirs: [PROTO],
     defaults: true,
+    enums: String,
   });
-  const door = createDoor(deps);
-  server.addService(serviceOf(definitions, 'action.Action'), {
-    HandleAlert: handlerOf(deps, door, 'hollowtrees_v1', readHollowtreesV1),
+  const stopping = new AbortController();
+  const site: Site = { deps, door: createDoor(deps), stopping: stopping.signal };
+  server.addService(serviceOf(definitions, ACTION), {
+    HandleAlert: handlerOf(site, 'hollowtrees_v1', readHollowtreesV1),
   });
-  server.addService(serviceOf(definitions, 'proto.EventHandler'), {
-    Handle: handlerOf(deps, door, 'hollowtrees_v2', readHollowtreesV2),
+  server.addService(serviceOf(definitions, EVENT_HANDLER), {
+    Handle: handlerOf(site, 'hollowtrees_v2', readHollowtreesV2),
   });
+  const health = createHealth(['', ACTION, EVENT_HANDLER], deps);
+  server.addService(serviceOf(definitions, HEALTH), health.handlers);
+  new ReflectionService(definitions).addToServer(server);
   const port = await bind(server, listen);
-  return { port, stop: (graceMs) => stop(server, deps.clock, graceMs) };
+  const retire = (): void => {
+    health.retire();
+    stopping.abort(new Failure('unavailable', 'retry', 'the event is kept, but the daemon stops; ask again'));
+  };
+  return {
+    port,
+    retire,
+    stop(graceMs) {
+      retire();
+      return stop(server, deps.clock, graceMs);
+    },
+  };
 }
 
 /** The files are our own, so what they define is known. */
@@ -70,27 +111,51 @@ function serviceOf(definitions: PackageDefinition, name: string): ServiceDefinit
 
 type Read<Message> = (message: Message, now: number, newId: NewId) => Event | Refusal;
 
+/** What all calls share. */
+interface Site {
+  readonly deps: GrpcServerDeps;
+  readonly door: Door;
+  /** Aborts with the failure that calls which wait are answered. */
+  readonly stopping: AbortSignal;
+}
+
 function handlerOf<Message>(
-  deps: GrpcServerDeps,
-  door: Door,
+  site: Site,
   source: EventSource,
   read: Read<Message>,
 ): handleUnaryCall<Message, { readonly status: string }> {
-  const takeIn = async (message: Message): Promise<void> => {
+  const { deps, door } = site;
+  const takeIn = async (message: Message, signal: AbortSignal): Promise<EventEnd> => {
     const event = read(message, deps.clock.now(), deps.newId);
     if (event instanceof Refusal) {
       door.turnAway(source, event);
       throw new Failure('invalid_request', 'reject', event.error);
     }
-    await door.admit(source, { events: [event], rejected: [], cutBySender: 0 });
+    const { duplicates } = await door.admit(source, { events: [event], rejected: [], cutBySender: 0 });
+    if (deps.eventEnds === null) return { kind: 'ok' };
+    return deps.eventEnds.endOf(event, duplicates > 0 ? 'duplicate' : 'accepted', signal);
   };
   return (call, callback) => {
-    takeIn(call.request).then(
-      () => callback(null, { status: 'ok' }),
-      (thrown: unknown) => callback(errorOf(asFailure(thrown), deps.log)),
+    const gone = new AbortController();
+    // Also when its deadline has passed, which the library answers by itself.
+    call.once('cancelled', () => gone.abort());
+    takeIn(call.request, AbortSignal.any([gone.signal, site.stopping])).then(
+      (end) => {
+        if (end.kind === 'failed') callback({ code: TROUBLE_CODES[end.trouble], details: end.message });
+        else callback(null, { status: end.kind });
+      },
+      (thrown: unknown) => {
+        if (!gone.signal.aborted) callback(errorOf(asFailure(thrown), deps.log));
+      },
     );
   };
 }
+
+const TROUBLE_CODES = {
+  refused: status.FAILED_PRECONDITION,
+  unavailable: status.UNAVAILABLE,
+  internal: status.INTERNAL,
+} as const;
 
 /** gRPC's codes of the failures that a caller can act on; a defect of ours tells no internals. */
 function errorOf(failure: Failure, log: Log): Partial<StatusObject> {

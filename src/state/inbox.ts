@@ -19,6 +19,11 @@ export interface Inbox {
   append(events: readonly Event[]): Promise<readonly Admission[]>;
   /** What an event would be taken for if it were appended now; writes nothing. Throws Failure `store_unavailable`. */
   foresee(event: Event): Arrival;
+  /**
+   * Id of the event by which the incident with that identity key was last admitted: what a duplicate is a duplicate of. Null
+   * when none is on record. Throws Failure `store_unavailable`.
+   */
+  admittedAs(key: string): string | null;
 }
 
 /** How many events are undecided. Counted on open, then kept up to date by whoever commits a change. */
@@ -78,6 +83,10 @@ export class GroupCommitInbox implements Inbox {
     });
   }
 
+  admittedAs(key: string): string | null {
+    return this.#database.read(() => this.#statements.admittedAs.get({ key }))?.event_id ?? null;
+  }
+
   /** Commits what waits, without waiting for the turn to end. */
   flush(): void {
     while (this.#waiting.length > 0) this.#commit();
@@ -131,16 +140,18 @@ export class GroupCommitInbox implements Inbox {
 
 type EventRow = Pick<Selectable<EventTable>, 'origin_key' | 'received_at' | 'document'>;
 type IncidentRow = Selectable<IncidentTable>;
-type Remembered = Omit<IncidentRow, 'key'>;
+type Remembered = Omit<IncidentRow, 'key' | 'event_id' | 'event_at'>;
 
 interface Statements {
   readonly insertEvent: Statement<EventRow, unknown>;
   readonly byOrigin: Statement<{ key: string }, { seq: number }>;
   readonly incident: Statement<{ key: string }, Remembered>;
+  readonly admittedAs: Statement<{ key: string }, { event_id: string | null }>;
   readonly saveIncident: Statement<IncidentRow, unknown>;
 }
 
 const REMEMBERED = ['status', 'starts_at', 'ended_at', 'admitted_at'] as const;
+const SAVED = [...REMEMBERED, 'event_id', 'event_at'] as const;
 
 function statements({ connection }: Database): Statements {
   return {
@@ -156,11 +167,18 @@ function statements({ connection }: Database): Statements {
     incident: prepare(connection, ({ key }: Slots<{ key: string }>) =>
       query.selectFrom('incidents').select(REMEMBERED).where('key', '=', key),
     ),
+    admittedAs: prepare(connection, ({ key }: Slots<{ key: string }>) =>
+      query
+        .selectFrom('incidents')
+        .select('event_id')
+        .where('key', '=', key)
+        .whereRef('event_at', '=', 'admitted_at'),
+    ),
     saveIncident: prepare(connection, (slots: Slots<IncidentRow>) =>
       query
         .insertInto('incidents')
-        .values(pick(slots, ['key', ...REMEMBERED]))
-        .onConflict((conflict) => conflict.column('key').doUpdateSet(pick(slots, REMEMBERED))),
+        .values(pick(slots, ['key', ...SAVED]))
+        .onConflict((conflict) => conflict.column('key').doUpdateSet(pick(slots, SAVED))),
     ),
   };
 }
@@ -189,6 +207,8 @@ function admitAlert(s: Statements, event: Event, windowMs: number): Admission {
     starts_at: incident.startsAt,
     ended_at: incident.endedAt,
     admitted_at: incident.admittedAt,
+    event_id: event.id,
+    event_at: incident.admittedAt,
   });
   const repeat = verdict === 'repeat';
   const document = JSON.stringify(event.repeat === repeat ? event : { ...event, repeat });

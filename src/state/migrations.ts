@@ -202,6 +202,16 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    number: 6,
+    name: 'the event that an incident was last admitted by',
+    // A program that does not know it moves admitted_at on but not event_at, so that its event_id counts no more.
+    breaking: false,
+    sql: `
+      ALTER TABLE incidents ADD COLUMN event_id TEXT;
+      ALTER TABLE incidents ADD COLUMN event_at REAL;
+    `,
+  },
 ];
 
 const BOOKKEEPING = `

@@ -41,6 +41,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
     return {
       append: (events) => inbox.append(events),
       foresee: (event) => inbox.foresee(event),
+      admittedAs: (key) => inbox.admittedAs(key),
       ...createDecisions(database, backlog),
       ...createRuns(database, log),
       ...createCancelRequests(database),

@@ -43,6 +43,9 @@ export interface IncidentTable {
   readonly starts_at: number | null;
   readonly ended_at: number | null;
   readonly admitted_at: number;
+  /** By which event it was last admitted; holds only where `event_at` is `admitted_at`. */
+  readonly event_id: string | null;
+  readonly event_at: number | null;
 }
 
 export interface DecisionTable {

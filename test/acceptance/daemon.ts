@@ -39,6 +39,8 @@ export interface Daemon {
   /** Lets time pass until the run is in the step, or over. */
   until(runId: string, when: (run: Run, step: StepRecord | null) => boolean): Promise<void>;
   writes(): readonly string[];
+  /** Where the daemon takes calls of Hollowtrees, which it answers with the end of all that comes of them. */
+  grpcPort(): number;
   /** Stops the process, and starts another one on the same state and the same cloud. */
   restart(): Promise<void>;
   /** As `restart`, but the other one finds the state as it is on disk now; nothing may be under way in the cloud. */
@@ -61,7 +63,7 @@ export async function daemon(t: TestContext, rules = RULES, world = demoWorld())
         ...{ version: 'test', http: { host: '127.0.0.1', port: 0 }, grpc: { host: '127.0.0.1', port: 0 } },
         ...{ rules: [join(folder, 'rules')], pollIntervalMs: 3_600_000, debounceMs: 0, shadow: false },
         ...{ cloud: { kind: 'given', cloud }, statePath, retentionMs: 86_400_000 },
-        ...{ dedupWindowMs: 60_000, inboxLimit: 1000, concurrency: 2 },
+        ...{ dedupWindowMs: 60_000, inboxLimit: 1000, concurrency: 2, grpcAnswer: 'completed' },
         log: { level: 'silent', format: 'json' },
       },
       {
@@ -87,6 +89,7 @@ export async function daemon(t: TestContext, rules = RULES, world = demoWorld())
       return { status: response.status, json: (await response.json()) as Json };
     },
     get: async (path) => (await (await fetched(path)).json()) as Json,
+    grpcPort: () => app.grpc.port,
     metrics: async () => (await fetched('/metrics')).text(),
     async until(runId, when) {
       const met = (): boolean => told.some(({ run, step }) => run.id === runId && when(run, step));

@@ -1,27 +1,14 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import {
-  Client,
-  credentials,
-  type Deadline,
-  type ServiceDefinition,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
-import { load } from '@grpc/proto-loader';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { type GrpcServer, startGrpcServer } from '../../../src/ingest/grpc-server.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts';
 import { countingIds, FakeInbox } from './fake-inbox.ts';
+import { type ForeignCaller, foreignCaller, HANDLE, HANDLE_ALERT } from './foreign-caller.ts';
 
-const PROTO = join(import.meta.dirname, '../../../proto/hollowtrees');
-const definitions = await load(['v1/action.proto', 'v2/event.proto'], { includeDirs: [PROTO] });
-
-const HANDLE_ALERT = methodOf('action.Action', 'HandleAlert');
-const HANDLE = methodOf('proto.EventHandler', 'Handle');
 const TYPE = 'prometheus.server.alert.SpotTerminationNotice';
 const ALERT_EVENT = {
   eventId: 'dc5d9f1b-6e0b-4f0a-9e57-6d7a3fbb2c11',
@@ -38,50 +25,31 @@ const CLOUD_EVENT = {
   extensions: { alertname: 'SpotTerminationNotice', instance_id: 'i-0a' },
 };
 
+const readiness = (): Promise<{ ready: boolean }> => Promise.resolve({ ready: true });
+
 let clock: ManualClock;
 let inbox: FakeInbox;
 let metrics: Metrics;
 let server: GrpcServer;
-let client: Client;
+let caller: ForeignCaller;
 
 beforeEach(async () => {
   clock = new ManualClock();
   inbox = new FakeInbox();
   metrics = createMetrics();
   server = await startGrpcServer(
-    { inbox, metrics, clock, log: silentLog, newId: countingIds() },
+    { inbox, metrics, clock, log: silentLog, newId: countingIds(), readiness, eventEnds: null },
     { host: '127.0.0.1', port: 0 },
   );
-  client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
+  caller = foreignCaller(server.port);
 });
 
 afterEach(async () => {
-  client.close();
+  caller.close();
   await server.stop(0);
 });
 
-function methodOf(service: string, method: string) {
-  const definition = (definitions[service] as ServiceDefinition)[method];
-  assert.ok(definition !== undefined, `${service} has no ${method}`);
-  return definition;
-}
-
-/** Calls as a foreign client does; gives the answer, or throws the status. */
-function call(method: typeof HANDLE, message: object, deadline: Deadline = Infinity): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      message,
-      { deadline },
-      (error: ServiceError | null, answer: unknown) => {
-        if (error === null) resolve(answer);
-        else reject(error);
-      },
-    );
-  });
-}
+const call: ForeignCaller['call'] = (method, message, options) => caller.call(method, message, options);
 
 // A call that nobody answers would hang for ever.
 describe('startGrpcServer', { timeout: 20_000 }, () => {
@@ -188,7 +156,8 @@ describe('startGrpcServer', { timeout: 20_000 }, () => {
   });
 
   it('fails as unavailable when the address is taken', async () => {
-    const deps = { inbox, metrics: createMetrics(), clock, log: silentLog, newId: countingIds() };
+    const made = { metrics: createMetrics(), newId: countingIds() };
+    const deps = { ...made, inbox, clock, log: silentLog, readiness, eventEnds: null };
     await assert.rejects(startGrpcServer(deps, { host: '127.0.0.1', port: server.port }), {
       name: 'Failure',
       code: 'unavailable',

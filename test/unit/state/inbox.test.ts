@@ -109,6 +109,31 @@ describe('foresee', () => {
   });
 });
 
+describe('admittedAs', () => {
+  const at = (minutes: number, number: number) => ({
+    id: `evt_${minutes}`,
+    receivedAt: START + minutes * 60_000,
+    identity: alert(number).identity,
+  });
+
+  it('names the event that a duplicate is a duplicate of, also after a repetition', async () => {
+    const { inbox } = site();
+    const { key } = alert(1).identity;
+    assert.equal(inbox.admittedAs(key), null);
+    await inbox.append([alert(1, at(0, 1)), alert(1, at(0.5, 1)), alert(2)]);
+    assert.equal(inbox.admittedAs(key), 'evt_0');
+    await inbox.append([alert(1, at(2, 1)), alert(1, at(2.5, 1))]);
+    assert.equal(inbox.admittedAs(key), 'evt_2');
+  });
+
+  it('names none where a program that does not write it down came after', async () => {
+    const { inbox, database } = site();
+    await inbox.append([alert(1)]);
+    database.connection.exec('UPDATE incidents SET admitted_at = admitted_at + 1');
+    assert.equal(inbox.admittedAs(alert(1).identity.key), null);
+  });
+});
+
 describe('a full disk', () => {
   /** Lets the file grow by so many pages only; 0 lets it grow freely again. */
   const limitGrowth = ({ connection }: Database, pages: number): void => {
