@@ -5,9 +5,10 @@ import { loadRules } from '../src/config/loader.ts';
 import { decide } from '../src/engine/decide.ts';
 import type { Event } from '../src/engine/event.ts';
 import { fingerprint } from '../src/engine/fingerprint.ts';
+import { NOTHING_REMEMBERED } from '../src/engine/memory.ts';
 import { compileRuleset, type Ruleset } from '../src/engine/ruleset.ts';
 import type { Figure } from './main.ts';
-import { NOTHING_REMEMBERED, oneGroup } from './small-world.ts';
+import { oneGroup } from './small-world.ts';
 
 const RULES = 10_000;
 const FILES = 20;

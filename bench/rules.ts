@@ -1,9 +1,10 @@
 import { decide } from '../src/engine/decide.ts';
 import type { Event } from '../src/engine/event.ts';
+import { NOTHING_REMEMBERED } from '../src/engine/memory.ts';
 import { PLAIN_SWAP, type RuleSpec } from '../src/engine/rule.ts';
 import { compileRuleset, type Ruleset } from '../src/engine/ruleset.ts';
 import type { Figure } from './main.ts';
-import { NO_FLEET, NOTHING_REMEMBERED } from './small-world.ts';
+import { NO_FLEET } from './small-world.ts';
 
 const EVENTS = 20_000;
 

@@ -1,22 +1,4 @@
 import type { FleetView, GroupView, InstanceView } from '../src/engine/fleet.ts';
-import type { Memory } from '../src/engine/memory.ts';
-
-/** A past in which nothing has happened. */
-export const NOTHING_REMEMBERED: Memory = {
-  cooldownUntil: () => null,
-  cooldownRun: () => null,
-  liveRunsOf: () => 0,
-  startsOf: () => 0,
-  recheckAt: () => null,
-  liveRun: () => null,
-  swaps: () => [],
-  interruptions: () => 0,
-  interruptionWeight: () => 0,
-  shortage: () => 0,
-  pausedBecause: () => null,
-  rest: () => null,
-  unavailableUntil: () => null,
-};
 
 export const NO_FLEET: FleetView = {
   readAt: 0,
