@@ -9,8 +9,9 @@ import {
   spotCount,
 } from '../engine/composition.ts';
 import type { FleetView, GroupView } from '../engine/fleet.ts';
-import { effectivePolicy, onDemandFloor, selects } from '../engine/policies.ts';
+import { effectivePolicy, onDemandFloor } from '../engine/policies.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
+import { selects } from '../engine/selection.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Fleet } from './fleet.ts';

@@ -15,6 +15,7 @@ import type { EffectivePolicy } from './policy.ts';
 import { recheckKey, whyAnother, whyEnded } from './recheck.ts';
 import { isUrgent, type RuleSpec } from './rule.ts';
 import type { CompiledRule } from './ruleset.ts';
+import { whyUnmanaged } from './selection.ts';
 import { sentenceOf } from './sentence.ts';
 import { resolveSubject, type Subject } from './subject.ts';
 import { noRule, whyAsleep } from './trigger.ts';
@@ -142,7 +143,7 @@ async function concludeRule(rule: CompiledRule, session: Session): Promise<reado
   if (policy === null) {
     const refusal: Refusal = {
       reason: 'group_not_managed',
-      detail: `no policy selects the group ${group.group.name}`,
+      detail: whyUnmanaged(input.ruleset.policies, group),
     };
     return [verdict(input, rule, suppressed(refusal), aboutOf(subject))];
   }

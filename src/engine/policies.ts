@@ -2,9 +2,9 @@ import { given } from '../base/given.ts';
 import type { PurchaseOption } from '../base/market.ts';
 import { isLeaving, onDemandCount } from './composition.ts';
 import type { GroupView, InstanceView } from './fleet.ts';
-import { compileGlob, type TextTest } from './matcher.ts';
 import type { BudgetSpec, EffectivePolicy, PolicySpec, RelativeRange, Weights } from './policy.ts';
 import type { Headroom, SwapTarget } from './rule.ts';
+import { selects } from './selection.ts';
 
 /** Limits of a policy, without the names of whose they are. */
 type Limits = Omit<EffectivePolicy, 'names'>;
@@ -56,25 +56,6 @@ export const SAFETIES: Limits = {
  * number is taken for it, before rounding.
  */
 const ROUNDING = 1e-9;
-
-/** Compiled globs of `groups.names`, kept as long as the policy they belong to. */
-const nameTests = new WeakMap<PolicySpec, readonly TextTest[]>();
-
-/**
- * Whether the policy selects the group: all criteria given must match, within one list any. A policy without any
- * criterion selects nothing, so that an empty key never puts every group under management.
- */
-export function selects(policy: PolicySpec, group: GroupView): boolean {
-  const { names, tags, regions, accounts } = policy.groups;
-  const given = [names, tags, regions, accounts].some((criterion) => criterion !== undefined);
-  return (
-    given &&
-    (names === undefined || testsOf(policy, names).some((test) => test(group.group.name))) &&
-    (regions === undefined || regions.includes(group.group.region)) &&
-    (accounts === undefined || accounts.includes(group.group.account)) &&
-    (tags === undefined || Object.entries(tags).every((tag) => hasTag(group, tag)))
-  );
-}
 
 /**
  * The limits in force on a group: each policy that selects it is completed with the safeties, then the strictest value
@@ -159,21 +140,6 @@ export function roundUp(product: number): number {
 function instancesOf({ base, shareAboveBase }: EffectivePolicy['floors'][number], desired: number): number {
   const floor = base + roundUp(shareAboveBase * Math.max(0, desired - base));
   return floor >= 0 && floor < desired ? floor : desired;
-}
-
-function testsOf(policy: PolicySpec, names: readonly string[]): readonly TextTest[] {
-  const known = nameTests.get(policy);
-  if (known !== undefined) return known;
-  const tests = names.flatMap((name) => {
-    const glob = compileGlob(name);
-    return glob.ok ? [glob.value] : [];
-  });
-  nameTests.set(policy, tests);
-  return tests;
-}
-
-function hasTag(group: GroupView, [key, value]: readonly [string, string]): boolean {
-  return Object.hasOwn(group.tags, key) && group.tags[key] === value;
 }
 
 function typesOf({ instanceTypes }: PolicySpec): EffectivePolicy['instanceTypes'] {

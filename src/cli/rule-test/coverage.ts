@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type GroupName, groupKey } from '../../base/group-name.ts';
 import type { NamedRuleFile, PreparedTest } from '../../config/rule-test-loader.ts';
 import type { Outcome } from '../../engine/decision.ts';
-import { selects } from '../../engine/policies.ts';
+import { selects } from '../../engine/selection.ts';
 import type { TestRecord } from './rehearse.ts';
 
 /** A rule that is switched on, or a policy, and what tests have made of it. */

@@ -9,39 +9,12 @@ import {
   marketCap,
   onDemandFloor,
   SAFETIES,
-  selects,
 } from '../../../src/engine/policies.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
 import type { SwapTarget } from '../../../src/engine/rule.ts';
 import { group, HOUR, instance, limits, MINUTE, onDemand, silent } from './build.ts';
 
 const WEB = group([], { tags: { env: 'prod', team: 'a' } });
-
-const SELECTS: readonly [rule: string, groups: PolicySpec['groups'], selected: boolean][] = [
-  ['a policy without criteria selects nothing', {}, false],
-  ['an empty list of names selects nothing', { names: [] }, false],
-  ['* selects every group', { names: ['*'] }, true],
-  ['a name selects the group', { names: ['web'] }, true],
-  ['a name is not searched for a part', { names: ['we'] }, false],
-  ['a glob selects', { names: ['w*'] }, true],
-  ['any name of the list is enough', { names: ['api', 'web'] }, true],
-  ['a name is no regular expression', { names: ['w.b'] }, false],
-  ['a tag selects', { tags: { env: 'prod' } }, true],
-  ['all tags must be there', { tags: { env: 'prod', team: 'b' } }, false],
-  ['a tag that the group lacks', { tags: { owner: '' } }, false],
-  ['a tag of the prototype', { tags: { constructor: 'x' } }, false],
-  ['a region selects', { regions: ['us-east-1', 'eu-west-1'] }, true],
-  ['another region does not', { regions: ['us-east-1'] }, false],
-  ['an account selects', { accounts: ['111111111111'] }, true],
-  ['another account does not', { accounts: ['222222222222'] }, false],
-  ['all criteria given must match', { names: ['web'], regions: ['us-east-1'] }, false],
-];
-
-describe('selects', () => {
-  for (const [rule, groups, selected] of SELECTS) {
-    it(rule, () => assert.equal(selects(silent({ groups }), WEB), selected));
-  }
-});
 
 describe('limitsOf', () => {
   it('should fill in the safeties where the policy is silent', () => {
