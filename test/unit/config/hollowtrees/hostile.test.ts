@@ -8,7 +8,7 @@ const BOMB = [
     .split('')
     .map((key, index) => `${key}: &${key} [${Array(9).fill(`*${'abcdefgh'[index]}`).join()}]`),
 ].join('\n');
-const LONG = `x: &x ${'y'.repeat(500_000)}\naction_flows:\n${'  - { description: *x }\n'.repeat(100)}`;
+const LONG = `x: &x ${'y'.repeat(60_000)}\naction_flows:\n${'  - { description: *x }\n'.repeat(100)}`;
 
 const UNREADABLE: readonly (readonly [what: string, text: string, why: RegExp])[] = [
   ['nothing', '', /the file is empty/],
