@@ -158,6 +158,31 @@ for (const [operation, end] of [
   });
 }
 
+for (const [operation, end] of [
+  ['attach', 'succeeded'],
+  ['launch', 'rolled_back'],
+] as const) {
+  test(`once all is given back in a swap that is ${end}, and only its mark cannot be taken off, what a person suspends stays`, async () => {
+    const { site, id } = await until(operation);
+    site.cloud.failNext('tagGroup', { times: 3 });
+    if (end === 'rolled_back') site.cloud.failNext('attach', denied);
+    assert.ok(await site.clock.advanceUntil(() => site.cloud.calls.resume === 1, 900_000));
+    site.cloud.byHand.suspend('web', ['AZRebalance']);
+    assert.equal((await site.ended(id)).state, end);
+    assert.deepEqual(site.web().suspendedProcesses, ['AZRebalance']);
+    assert.deepEqual(Object.keys(site.web().tags), []);
+  });
+
+  test(`a mark that somebody has put in the place of that of a swap that is ${end} is left`, async () => {
+    const { site, id } = await until(operation);
+    const theirs = JSON.stringify({ run: 'run_theirs', suspended: [], max: null });
+    site.cloud.byHand.tag('web', 'coppice:hold', theirs);
+    if (end === 'rolled_back') site.cloud.failNext('attach', denied);
+    assert.equal((await site.ended(id)).state, end);
+    assert.equal(site.web().tags['coppice:hold'], theirs);
+  });
+}
+
 test('the mark on the group fits into a tag and says what will be given back', async () => {
   const { site, id } = await until('launch', { spec: { max: 4 } });
   const mark = site.web().tags['coppice:hold'] ?? '';
