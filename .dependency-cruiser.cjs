@@ -60,7 +60,7 @@ module.exports = {
     packageOnlyIn('croner', 'croner', '^src/engine/cron\\.ts$'),
     packageOnlyIn('aws-sdk', '@aws-sdk|@smithy', '^src/cloud/aws/'),
     packageOnlyIn('fastify', 'fastify', '^src/(ingest|api)/'),
-    packageOnlyIn('grpc', '@grpc', '^src/(ingest|cli)/'),
+    packageOnlyIn('grpc', '@grpc|grpc-health-check', '^src/(ingest|cli)/'),
     packageOnlyIn('prom-client', 'prom-client', '^src/telemetry/'),
     packageOnlyIn('fast-xml-builder', 'fast-xml-builder', '^src/cli/rule-test/junit\\.ts$'),
     packageOnlyIn('commander', 'commander|cli-table3|picocolors', '^src/cli/'),

@@ -107,7 +107,7 @@ function hasCredentials(url: string): boolean {
 }
 
 /** Runs that are tried again more often than this keep their group from everything else. */
-const MOST_RETRIES = 5;
+export const MOST_RETRIES = 5;
 
 /** What every action of a chain takes. */
 const inChain = {

@@ -19,14 +19,20 @@ test('a swap that ended is counted by how it ended and by what was bought', asyn
   assert.deepEqual(counted(await site.metrics()), ['coppice_swaps_total{outcome="succeeded",to="spot"} 1']);
 });
 
-test('a run without a swap is none of the swaps', async (t) => {
-  const site = await daemon(t, TAKE_OUT);
+/** Reports the first member, lets its run come to its end, and answers the run's id. */
+async function takenOut(site: Awaited<ReturnType<typeof daemon>>): Promise<string> {
   await site.post('/api/v2/alerts', [{ labels: { alertname: 'TakeOut', instance_id: site.members[0] } }]);
   await site.clock.advance(1000);
   const { items } = (await site.get('/api/v1/runs')) as { items: readonly { id: string }[] };
   const [run] = items;
   assert.ok(run !== undefined);
   await site.until(run.id, over);
+  return run.id;
+}
+
+test('a run without a swap is none of the swaps', async (t) => {
+  const site = await daemon(t, TAKE_OUT);
+  await takenOut(site);
   const metrics = await site.metrics();
   assert.match(metrics, /^coppice_runs_total\{action="detach",outcome="succeeded"\} 1$/m);
   assert.deepEqual(counted(metrics), []);
@@ -44,13 +50,8 @@ ${RULES.slice(RULES.indexOf('policies:'))}`;
 
 test('a swap is counted by its own end, also where an action after it failed and the run with it', async (t) => {
   const site = await daemon(t, SWAP_AND_TELL);
-  await site.post('/api/v2/alerts', [{ labels: { alertname: 'TakeOut', instance_id: site.members[0] } }]);
-  await site.clock.advance(1000);
-  const { items } = (await site.get('/api/v1/runs')) as { items: readonly { id: string }[] };
-  const [run] = items;
-  assert.ok(run !== undefined);
-  await site.until(run.id, over);
-  const { state, actions } = await site.get(`/api/v1/runs/${run.id}`);
+  const id = await takenOut(site);
+  const { state, actions } = await site.get(`/api/v1/runs/${id}`);
   assert.equal(state, 'failed');
   assert.deepEqual(
     (actions as { outcome: string }[]).map(({ outcome }) => outcome),

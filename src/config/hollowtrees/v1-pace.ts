@@ -1,3 +1,4 @@
+import { MOST_RETRIES } from '../action-schema.ts';
 import { NO_PACE, type Pace } from './flow.ts';
 import { ruleDuration } from './quantity.ts';
 import type { Reading, Section } from './reading.ts';
@@ -5,8 +6,6 @@ import type { Fate } from './remark.ts';
 
 /** What v1 takes for `global.defaultActionFlowConcurrency` when it is not written. */
 export const BUILT_IN_SLOTS = 10;
-/** As many as an action of a rule takes (config/action-schema.ts). */
-const MOST_RETRIES = 5;
 /** For what v1 remembered until it was restarted, which a daemon in use hardly is less often than monthly. */
 const UNTIL_RESTART_MS = 30 * 86_400_000;
 

@@ -6,7 +6,7 @@ import { groupKey } from '../../../src/base/group-name.ts';
 import type { Event } from '../../../src/engine/event.ts';
 import { tupleKey, tupleParts } from '../../../src/engine/event.ts';
 import { cooldownKey } from '../../../src/engine/guards.ts';
-import type { Memory } from '../../../src/engine/memory.ts';
+import { NOTHING_REMEMBERED } from '../../../src/engine/memory.ts';
 import { limitsOf } from '../../../src/engine/policies.ts';
 import { type Recheck, recheckKey } from '../../../src/engine/recheck.ts';
 import type { CooldownScope } from '../../../src/engine/rule.ts';
@@ -15,22 +15,6 @@ import { groupOf, MINUTE, NOW, POLICY } from './fakes.ts';
 const view = groupOf('prod-web');
 const UNTIL = '2026-01-01T00:01:00.000Z';
 const event = { labels: { cluster: 'a' }, identity: { kind: 'incident', key: 'k' } } as unknown as Event;
-
-const quiet: Memory = {
-  cooldownUntil: () => null,
-  cooldownRun: () => null,
-  liveRunsOf: () => 0,
-  startsOf: () => 0,
-  recheckAt: () => null,
-  liveRun: () => null,
-  swaps: () => [],
-  interruptions: () => 0,
-  interruptionWeight: () => 0,
-  shortage: () => 0,
-  pausedBecause: () => null,
-  rest: () => null,
-  unavailableUntil: () => null,
-};
 
 /** The `per` of the cooldowns shown for the group, when a rule was cooled down for the subject. */
 function shown(
@@ -41,7 +25,7 @@ function shown(
 ): object[] {
   const { key } = cooldownKey(per, { event, group, instance });
   return presentCooldowns(
-    { view, memory: quiet, cooldowns: [{ rule: 'r', key, until }], rechecks: [], now: NOW },
+    { view, memory: NOTHING_REMEMBERED, cooldowns: [{ rule: 'r', key, until }], rechecks: [], now: NOW },
     limitsOf(POLICY),
   );
 }
@@ -80,7 +64,10 @@ test('a rule that looks again at a group, or at a member, is shown until it does
   });
   const rechecks = [waiting('', NOW + MINUTE), waiting('i-1', NOW + MINUTE), waiting('i-2', NOW)];
   assert.deepEqual(
-    presentCooldowns({ view, memory: quiet, cooldowns: [], rechecks, now: NOW }, limitsOf(POLICY)),
+    presentCooldowns(
+      { view, memory: NOTHING_REMEMBERED, cooldowns: [], rechecks, now: NOW },
+      limitsOf(POLICY),
+    ),
     [
       { kind: 'delay', rule: 'r', per: { group: OURS }, until: UNTIL },
       { kind: 'delay', rule: 'r', per: { group: OURS, instance: 'i-1' }, until: UNTIL },

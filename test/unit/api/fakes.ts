@@ -9,7 +9,7 @@ import { ManualClock } from '../../../src/base/manual-clock.ts';
 import type { SwapWish } from '../../../src/engine/by-hand.ts';
 import type { Decision } from '../../../src/engine/decision.ts';
 import type { FleetView, GroupView, InstanceView } from '../../../src/engine/fleet.ts';
-import type { PastSwap } from '../../../src/engine/memory.ts';
+import { NOTHING_REMEMBERED, type PastSwap } from '../../../src/engine/memory.ts';
 import type { PolicySpec } from '../../../src/engine/policy.ts';
 import type { Recheck } from '../../../src/engine/recheck.ts';
 import { PLAIN_SWAP, type RuleSpec } from '../../../src/engine/rule.ts';
@@ -275,16 +275,8 @@ function depsOf(world: World): ApiDeps {
       }),
     },
     memory: {
-      cooldownUntil: () => null,
-      cooldownRun: () => null,
-      liveRunsOf: () => 0,
-      startsOf: () => 0,
-      recheckAt: () => null,
-      liveRun: () => null,
+      ...NOTHING_REMEMBERED,
       swaps: () => world.swaps,
-      interruptions: () => 0,
-      interruptionWeight: () => 0,
-      shortage: () => 0,
       pausedBecause: (group) =>
         world.pauses.find((pause) => pause.group === null || pause.group === group)?.reason ?? null,
       rest: (group) => world.rests.find((rest) => rest.group === group) ?? null,

@@ -2,7 +2,7 @@ import { groupKey } from '../../../src/base/group-name.ts';
 import type { Event } from '../../../src/engine/event.ts';
 import type { FleetView, GroupView, InstanceView } from '../../../src/engine/fleet.ts';
 import type { NamedConditions } from '../../../src/engine/inline.ts';
-import type { Memory } from '../../../src/engine/memory.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../../src/engine/memory.ts';
 import { limitsOf } from '../../../src/engine/policies.ts';
 import type { EffectivePolicy, PolicySpec } from '../../../src/engine/policy.ts';
 import {
@@ -95,22 +95,7 @@ export function event(labels: Event['labels'] = {}, but: Partial<Event> = {}): E
 
 /** A memory of nothing, but for what is given. */
 export function memory(but: Partial<Memory> = {}): Memory {
-  return {
-    cooldownUntil: () => null,
-    cooldownRun: () => null,
-    liveRunsOf: () => 0,
-    startsOf: () => 0,
-    recheckAt: () => null,
-    liveRun: () => null,
-    swaps: () => [],
-    interruptions: () => 0,
-    interruptionWeight: () => 0,
-    shortage: () => 0,
-    pausedBecause: () => null,
-    rest: () => null,
-    unavailableUntil: () => null,
-    ...but,
-  };
+  return { ...NOTHING_REMEMBERED, ...but };
 }
 
 export function swap(but: Partial<SwapSpec> = {}): ActionSpec {

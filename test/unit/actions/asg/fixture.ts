@@ -11,7 +11,7 @@ import type {
   MarketOffer,
   Member,
 } from '../../../../src/cloud/cloud.ts';
-import type { Memory } from '../../../../src/engine/memory.ts';
+import { NOTHING_REMEMBERED } from '../../../../src/engine/memory.ts';
 import { limitsOf } from '../../../../src/engine/policies.ts';
 import type { EffectivePolicy, PolicySpec } from '../../../../src/engine/policy.ts';
 import { PLAIN_SWAP, type SwapSpec } from '../../../../src/engine/rule.ts';
@@ -52,22 +52,6 @@ export function spot(name: string, zone = ZONE): Market {
 export function limits(rest: Partial<PolicySpec> = {}): EffectivePolicy {
   return limitsOf({ name: 'p', description: null, groups: { names: ['*'] }, ...rest });
 }
-
-export const NOTHING_HAPPENED: Memory = {
-  cooldownUntil: () => null,
-  cooldownRun: () => null,
-  liveRunsOf: () => 0,
-  startsOf: () => 0,
-  recheckAt: () => null,
-  liveRun: () => null,
-  swaps: () => [],
-  interruptions: () => 0,
-  interruptionWeight: () => 0,
-  shortage: () => 0,
-  pausedBecause: () => null,
-  rest: () => null,
-  unavailableUntil: () => null,
-};
 
 export const SPEC: SwapSpec = { ...PLAIN_SWAP, to: 'spot' };
 
@@ -154,7 +138,7 @@ export function planInput(parts: PlanParts = {}): PlanInput {
     advice: { kind: 'none' },
     view: groupView(group, machines, pricesIn(data)),
     policy: limits(parts.policy),
-    ...{ memory: NOTHING_HAPPENED, ownInstance: null, launchVia: 'auto', now: NOW },
+    ...{ memory: NOTHING_REMEMBERED, ownInstance: null, launchVia: 'auto', now: NOW },
     ...parts.rest,
   };
 }

@@ -6,19 +6,8 @@ import { mixedRefusal } from '../../../../src/actions/asg/refusals.ts';
 import type { PlanInput, SwapPlan } from '../../../../src/actions/asg/swap-plan.ts';
 import type { Run } from '../../../../src/actions/run.ts';
 import type { GroupDetail } from '../../../../src/cloud/cloud.ts';
-import {
-  dataOf,
-  NOTHING_HAPPENED,
-  offer,
-  type PlanParts,
-  pair,
-  planInput,
-  SPEC,
-  spot,
-  type,
-  WEB,
-  ZONE,
-} from './fixture.ts';
+import { NOTHING_REMEMBERED } from '../../../../src/engine/memory.ts';
+import { dataOf, offer, type PlanParts, pair, planInput, SPEC, spot, type, WEB, ZONE } from './fixture.ts';
 
 function planned(parts: PlanParts = {}): SwapPlan {
   const answer = planSwap(planInput(parts));
@@ -134,12 +123,14 @@ const ROWS: readonly (readonly [rule: string, reason: string, parts: PlanParts])
   [
     'a person`s pause',
     'policy_paused',
-    { rest: { memory: { ...NOTHING_HAPPENED, pausedBecause: () => 'maintenance' } } },
+    { rest: { memory: { ...NOTHING_REMEMBERED, pausedBecause: () => 'maintenance' } } },
   ],
   [
     'a rest after failed swaps',
     'group_on_hold',
-    { rest: { memory: { ...NOTHING_HAPPENED, rest: () => ({ until: Date.UTC(2030, 0, 1), failures: 3 }) } } },
+    {
+      rest: { memory: { ...NOTHING_REMEMBERED, rest: () => ({ until: Date.UTC(2030, 0, 1), failures: 3 }) } },
+    },
   ],
   [
     'the floor, even for an urgent swap',
@@ -176,7 +167,7 @@ const ROWS: readonly (readonly [rule: string, reason: string, parts: PlanParts])
   [
     'a voluntary swap while every market is out of capacity',
     'no_candidate',
-    { rest: { memory: { ...NOTHING_HAPPENED, unavailableUntil: () => 1 } } },
+    { rest: { memory: { ...NOTHING_REMEMBERED, unavailableUntil: () => 1 } } },
   ],
 ];
 

@@ -3,14 +3,15 @@ import { test } from 'node:test';
 import { recommendationsFor } from '../../../../src/actions/asg/recommendations.ts';
 import { ManualClock } from '../../../../src/base/manual-clock.ts';
 import type { MarketData, MarketOffer } from '../../../../src/cloud/cloud.ts';
-import { dataOf, NOTHING_HAPPENED, offer, type, WEB, ZONE } from './fixture.ts';
+import { NOTHING_REMEMBERED } from '../../../../src/engine/memory.ts';
+import { dataOf, offer, type, WEB, ZONE } from './fixture.ts';
 
 const ELSEWHERE = 'eu-west-1b';
 
 function answer(
   data: MarketData,
   question = { baseType: 'm5.large', zones: [ZONE] },
-  memory = NOTHING_HAPPENED,
+  memory = NOTHING_REMEMBERED,
 ): ReturnType<typeof recommendationsFor> {
   const cloud = { marketData: () => Promise.resolve(data) };
   return recommendationsFor(WEB, question, { cloud, memory, clock: new ManualClock() });
@@ -55,7 +56,7 @@ test('a market without a price is left out: no data is no candidate', async () =
 test('a market that has no capacity now, or was interrupted, is not recommended as if nothing had happened', async () => {
   const data = typesOf([offer('m5.large'), offer('m6i.large'), offer('m5a.large')]);
   const memory = {
-    ...NOTHING_HAPPENED,
+    ...NOTHING_REMEMBERED,
     unavailableUntil: (market: string) => (market.startsWith('m6i') ? 1 : null),
     interruptionWeight: (market: string) => (market.startsWith('m5.') ? 1 : 0),
   };
