@@ -1,23 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { ALERT_TYPE_PREFIX } from '../engine/event.ts';
+import { type CloudEventMessage, messageV2 } from '../grpc/messages.ts';
 import type { Alert, CloudEvent } from './sample.ts';
-
-/** `proto.CloudEvent` of proto/hollowtrees/v2. */
-export interface HollowtreesEvent {
-  readonly specversion: string;
-  readonly type: string;
-  readonly source: string;
-  readonly id: string;
-  readonly time: string;
-  readonly schemaurl: string;
-  readonly contenttype: string;
-  readonly data: Buffer;
-  readonly extensions: Readonly<Record<string, string>>;
-}
-
-/** The version and content type that Hollowtrees v2 sends, whatever the event. */
-const SPEC_VERSION = '0.2';
-const CONTENT_TYPE = 'application/cloudevents+json';
 
 /** What CloudEvents 1.0 names; every other attribute is an extension. */
 const SPECIFIED = new Set([
@@ -32,26 +16,24 @@ const SPECIFIED = new Set([
 export function eventOfAlert(
   alert: Alert,
   stamp: { readonly id: string; readonly now: number },
-): HollowtreesEvent {
+): CloudEventMessage {
   const { labels, startsAt, generatorURL } = alert;
   if (isResolved(alert, stamp.now)) {
     const message =
       'a resolved alert cannot be sent over gRPC, whose messages have no status; send it over HTTP';
     throw new Failure('invalid_request', 'reject', message);
   }
-  return message(
-    {
-      id: stamp.id,
-      type: `${ALERT_TYPE_PREFIX}${labels['alertname'] ?? ''}`,
-      source: generatorURL ?? 'coppice',
-      time: startsAt ?? new Date(stamp.now).toISOString(),
-    },
+  return messageV2({
+    id: stamp.id,
+    type: `${ALERT_TYPE_PREFIX}${labels['alertname'] ?? ''}`,
+    source: generatorURL ?? 'coppice',
+    time: startsAt ?? new Date(stamp.now).toISOString(),
     labels,
-  );
+  });
 }
 
 /** The event as a Hollowtrees v2 engine would send it. Labels are read from it as over HTTP. */
-export function eventOfCloudEvent(event: CloudEvent): HollowtreesEvent {
+export function eventOfCloudEvent(event: CloudEvent): CloudEventMessage {
   const { id, type, source, time = '', data } = event;
   const extensions = Object.entries(event).filter(([name]) => !SPECIFIED.has(name));
   const content = isObject(data) ? data : {};
@@ -60,23 +42,7 @@ export function eventOfCloudEvent(event: CloudEvent): HollowtreesEvent {
     ...scalarsOf(content),
     ...scalarsOf(content['labels']),
   };
-  return message({ id, type, source, time }, labels);
-}
-
-/** Labels go into `extensions`, and into `data` too: the plugin library of Hollowtrees drops the extensions. */
-function message(
-  named: Pick<HollowtreesEvent, 'id' | 'type' | 'source' | 'time'>,
-  labels: Readonly<Record<string, string>>,
-): HollowtreesEvent {
-  const whole = { specversion: SPEC_VERSION, ...named, labels };
-  return {
-    specversion: SPEC_VERSION,
-    ...named,
-    schemaurl: '',
-    contenttype: CONTENT_TYPE,
-    data: Buffer.from(JSON.stringify(whole)),
-    extensions: labels,
-  };
+  return messageV2({ id, type, source, time, labels });
 }
 
 /** Alertmanager says so; of Prometheus' alerts the end tells, which is the year 1 where there is none. */

@@ -4,8 +4,9 @@ import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { idMaker } from '../base/id.ts';
 import { systemRandom } from '../base/random.ts';
-import { createHollowtreesClient } from './hollowtrees-client.ts';
-import { eventOfAlert, eventOfCloudEvent, type HollowtreesEvent } from './hollowtrees-event.ts';
+import { createHollowtreesClient } from '../grpc/client.ts';
+import type { CloudEventMessage } from '../grpc/messages.ts';
+import { eventOfAlert, eventOfCloudEvent } from './hollowtrees-event.ts';
 import { type ReadInput, readData, readInput } from './input.ts';
 import type { Io } from './io.ts';
 import {
@@ -78,7 +79,7 @@ function overGrpc(io: Io, ports: SendPorts, options: SendOptions & { readonly gr
 /** One call an event, in order: what comes later may rest on what came before. */
 async function deliver(
   address: string,
-  events: readonly HollowtreesEvent[],
+  events: readonly CloudEventMessage[],
   interrupted: AbortSignal,
 ): Promise<Receipt> {
   const client = await createHollowtreesClient(address, interrupted);

@@ -1,26 +1,15 @@
 import { isIPv6 } from 'node:net';
-import { join } from 'node:path';
-import {
-  type handleUnaryCall,
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-  type StatusObject,
-  status,
-} from '@grpc/grpc-js';
-import { load, type PackageDefinition } from '@grpc/proto-loader';
+import { type handleUnaryCall, Server, ServerCredentials, type StatusObject, status } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { protoPath as HEALTH_PROTO } from 'grpc-health-check';
 import type { Clock } from '../base/clock.ts';
 import { asFailure, FAILURE_CODES, Failure } from '../base/failure.ts';
 import type { Event } from '../engine/event.ts';
+import { ACTION, EVENT_HANDLER, HEALTH, loadDefinitions, serviceOf } from '../grpc/definitions.ts';
+import { createHealth, type HealthDeps } from '../grpc/health.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Admission, type AdmissionDeps, createDoor, type Door, type EventSource } from './admission.ts';
-import { createHealth, HEALTH, type HealthDeps } from './grpc-health.ts';
 import { readHollowtreesV1, readHollowtreesV2 } from './hollowtrees.ts';
 import { type NewId, Refusal } from './reading.ts';
-
-const PROTO = join(import.meta.dirname, '../../proto/hollowtrees');
 
 const OPTIONS = {
   // As over HTTP; a larger message is answered RESOURCE_EXHAUSTED by the library.
@@ -61,9 +50,6 @@ export interface GrpcServer {
   stop(graceMs: number): Promise<void>;
 }
 
-const ACTION = 'action.Action';
-const EVENT_HANDLER = 'proto.EventHandler';
-
 /**
  * Serves both interfaces of Hollowtrees, health and reflection on one port, in plain text. A call answers when its event is
  * durable, or when all that comes of it is over. Fails with `unavailable` when the address cannot be listened on.
@@ -73,11 +59,7 @@ export async function startGrpcServer(
   listen: { readonly host: string; readonly port: number },
 ): Promise<GrpcServer> {
   const server = new Server(OPTIONS);
-  const definitions = await load(['v1/action.proto', 'v2/event.proto', HEALTH_PROTO], {
-    includeDirs: [PROTO],
-    defaults: true,
-    enums: String,
-  });
+  const definitions = await loadDefinitions();
   const stopping = new AbortController();
   const site: Site = { deps, door: createDoor(deps), stopping: stopping.signal };
   server.addService(serviceOf(definitions, ACTION), {
@@ -102,11 +84,6 @@ export async function startGrpcServer(
       return stop(server, deps.clock, graceMs);
     },
   };
-}
-
-/** The files are our own, so what they define is known. */
-function serviceOf(definitions: PackageDefinition, name: string): ServiceDefinition {
-  return definitions[name] as ServiceDefinition;
 }
 
 type Read<Message> = (message: Message, now: number, newId: NewId) => Event | Refusal;

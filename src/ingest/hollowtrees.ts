@@ -1,24 +1,13 @@
 import type { Event, Labels } from '../engine/event.ts';
+import type { AlertEventMessage, CloudEventMessage } from '../grpc/messages.ts';
 import { incidentEvent } from './alert.ts';
 import { bounded, readLabels, readOptionalText, readType, scalarsOf } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTimeLeniently } from './timestamp.ts';
 
-/** `action.AlertEvent` of proto/hollowtrees/v1, as proto-loader gives it with defaults. */
-export interface AlertEventMessage {
-  readonly eventType: string;
-  readonly resource: { readonly resourceType: string; readonly resourceId: string } | null;
-  readonly data: Readonly<Record<string, string>>;
-}
-
-/** `proto.CloudEvent` of proto/hollowtrees/v2, as proto-loader gives it with defaults. */
-export interface CloudEventMessage {
-  readonly type: string;
-  readonly source: string;
-  readonly time: string;
-  readonly data: Uint8Array;
-  readonly extensions: Readonly<Record<string, string>>;
-}
+/** What is read of the messages. */
+type ReadV1 = Pick<AlertEventMessage, 'eventType' | 'resource' | 'data'>;
+type ReadV2 = Pick<CloudEventMessage, 'type' | 'source' | 'time' | 'data' | 'extensions'>;
 
 /** What the engine writes at the top level of `data` beside the labels; among it an id that changes every time. */
 const ENVELOPE = new Set([
@@ -30,7 +19,7 @@ const ENVELOPE = new Set([
  * Reads a call of a Hollowtrees v1 engine. It drops status and times, so a resolved alert looks like a firing one
  * and is taken for one.
  */
-export function readHollowtreesV1(message: AlertEventMessage, now: number, newId: NewId): Event | Refusal {
+export function readHollowtreesV1(message: ReadV1, now: number, newId: NewId): Event | Refusal {
   const labels = readLabels('label', message.data);
   return readCall(
     { type: message.eventType, source: message.resource?.resourceId, time: null, labels },
@@ -44,7 +33,7 @@ export function readHollowtreesV1(message: AlertEventMessage, now: number, newId
  * from the extensions; else, since the Go plugin library drops those, from `data.labels`; else from the top level of
  * `data`. Status and end are dropped by the engine, as in v1.
  */
-export function readHollowtreesV2(message: CloudEventMessage, now: number, newId: NewId): Event | Refusal {
+export function readHollowtreesV2(message: ReadV2, now: number, newId: NewId): Event | Refusal {
   const labels = labelsOf(message);
   const time = readTimeLeniently(message.time);
   return readCall({ type: message.type, source: message.source, time, labels }, now, newId);
@@ -71,7 +60,7 @@ function readCall(call: Call, now: number, newId: NewId): Event | Refusal {
   );
 }
 
-function labelsOf(message: CloudEventMessage): Labels | Refusal {
+function labelsOf(message: ReadV2): Labels | Refusal {
   if (Object.keys(message.extensions).length > 0) return readLabels('label', message.extensions);
   const data = parseJson(message.data);
   if (!isObject(data)) return {};

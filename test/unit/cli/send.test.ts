@@ -13,9 +13,9 @@ import {
 } from '@grpc/grpc-js';
 import { load } from '@grpc/proto-loader';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
-import type { HollowtreesEvent } from '../../../src/cli/hollowtrees-event.ts';
 import { readInput } from '../../../src/cli/input.ts';
 import { type SendPorts, sendCommand } from '../../../src/cli/send.ts';
+import type { CloudEventMessage } from '../../../src/grpc/messages.ts';
 import { type Asked, daemon, type Recorder, recorder, run } from './daemon.ts';
 
 const ALERT = {
@@ -197,13 +197,13 @@ test('alerts and events at once are wrong usage', async () => {
 /** A Hollowtrees v2 plugin that remembers its events and answers each as told: null is ok. */
 async function plugin(
   context: TestContext,
-  tell: (event: HollowtreesEvent) => { code: number; details: string } | null = () => null,
-): Promise<{ address: string; events: HollowtreesEvent[] }> {
-  const events: HollowtreesEvent[] = [];
+  tell: (event: CloudEventMessage) => { code: number; details: string } | null = () => null,
+): Promise<{ address: string; events: CloudEventMessage[] }> {
+  const events: CloudEventMessage[] = [];
   const folder = join(import.meta.dirname, '../../../proto/hollowtrees');
   const definitions = await load('v2/event.proto', { includeDirs: [folder], defaults: true });
   const server = new Server();
-  const Handle = (call: ServerUnaryCall<HollowtreesEvent, object>, reply: sendUnaryData<object>): void => {
+  const Handle = (call: ServerUnaryCall<CloudEventMessage, object>, reply: sendUnaryData<object>): void => {
     events.push(call.request);
     reply(tell(call.request), { status: 'ok' });
   };

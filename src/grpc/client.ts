@@ -1,19 +1,9 @@
-import { join } from 'node:path';
-import {
-  Client,
-  credentials,
-  type MethodDefinition,
-  type ServiceDefinition,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
-import { load } from '@grpc/proto-loader';
+import { Client, credentials, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js';
 import { Failure } from '../base/failure.ts';
-import type { HollowtreesEvent } from './hollowtrees-event.ts';
+import { EVENT_HANDLER, loadDefinitions, serviceOf } from './definitions.ts';
+import type { CloudEventMessage } from './messages.ts';
 
-const PROTO = join(import.meta.dirname, '../../proto/hollowtrees');
-
-type Handle = MethodDefinition<HollowtreesEvent, object>;
+type Handle = MethodDefinition<CloudEventMessage, object>;
 
 /** Something that takes events as a Hollowtrees v2 plugin does. */
 export interface HollowtreesClient {
@@ -22,7 +12,7 @@ export interface HollowtreesClient {
    * `grpc.answer: completed` the daemon answers when the runs have ended. Fails with `unavailable` when nothing answers
    * at the address, and with `cancelled`.
    */
-  handle(event: HollowtreesEvent): Promise<string | null>;
+  handle(event: CloudEventMessage): Promise<string | null>;
   close(): void;
 }
 
@@ -51,9 +41,7 @@ export async function createHollowtreesClient(
 }
 
 async function handleMethod(): Promise<Handle> {
-  const definitions = await load('v2/event.proto', { includeDirs: [PROTO] });
-  // The file is our own, so what it defines is known.
-  const service = definitions['proto.EventHandler'] as ServiceDefinition;
+  const service = serviceOf(await loadDefinitions(), EVENT_HANDLER);
   return service['Handle'] as Handle;
 }
 

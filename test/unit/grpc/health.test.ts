@@ -7,8 +7,8 @@ import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { type GrpcServer, startGrpcServer } from '../../../src/ingest/grpc-server.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
-import { countingIds, FakeInbox } from './fake-inbox.ts';
-import { CHECK, type ForeignCaller, foreignCaller, LIST, WATCH } from './foreign-caller.ts';
+import { countingIds, FakeInbox } from '../ingest/fake-inbox.ts';
+import { CHECK, type ForeignCaller, foreignCaller, LIST, WATCH } from '../ingest/foreign-caller.ts';
 
 const SERVICES = ['', 'action.Action', 'proto.EventHandler'];
 

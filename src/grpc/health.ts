@@ -1,9 +1,6 @@
 import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../base/clock.ts';
 
-/** `grpc.health.v1.Health`; an empty service name asks about the daemon as a whole. */
-export const HEALTH = 'grpc.health.v1.Health';
-
 /** A change is told to watchers after so long at most. */
 const WATCH_MS = 1_000;
 /** A watcher keeps its call for as long as it likes. */
@@ -38,7 +35,7 @@ export interface Health {
 }
 
 /**
- * The health protocol of gRPC. Not the implementation of the package that has its definition: that one has to be told of
+ * The health protocol of gRPC, `grpc.health.v1.Health`; an empty service name asks about the server as a whole. Not the implementation of the package that has its definition: that one has to be told of
  * changes, remembers every name that was ever watched, and leaves watchers waiting when the server stops.
  */
 export function createHealth(services: readonly string[], { readiness, clock }: HealthDeps): Health {
