@@ -45,13 +45,14 @@ export async function startChild(
   };
 }
 
-/** The daemon as it is shipped, on the simulated cloud, with the rule files given. */
-export function startDaemon(rules: string): Promise<Child> {
+/** The daemon as it is shipped, on the simulated cloud, with the rule files given; `more` are further flags. */
+export function startDaemon(rules: string, more: readonly string[] = []): Promise<Child> {
   return startChild(
     ({ port, folder }) => [
       ...['bin/coppice', 'serve', '--cloud', 'simulated', '--rules', rules, '--log.level', 'error'],
       ...['--http.listen', `127.0.0.1:${port}`, '--grpc.listen', '127.0.0.1:0'],
-      ...['--state.url', `sqlite:${join(folder, 'coppice.db')}`],
+      ...['--state.url', `sqlite:${join(folder, 'coppice.db')}`, '--limits.requestsPerSecond', '0'],
+      ...more,
     ],
     '/-/ready',
   );
@@ -62,7 +63,8 @@ export function startEcho(): Promise<Child> {
   return startChild(({ port }) => [process.execPath, 'bench/echo.ts', String(port)], '/ready');
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on just now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import process from 'node:process';
 import { callsOfSwaps } from './calls.ts';
 import { coldStart } from './cold-start.ts';
+import { grpcAgainstEcho } from './grpc.ts';
 import { ingestAgainstEcho, throughRunsAgainstEcho } from './ingest.ts';
 import { alertToLaunch } from './latency.ts';
 import { memoryOverEvents } from './memory.ts';
@@ -25,6 +26,7 @@ type Bench = () => Promise<readonly Figure[]>;
 const BENCHES: Readonly<Record<string, Bench>> = {
   ingest: ingestAgainstEcho,
   runs: throughRunsAgainstEcho,
+  grpc: grpcAgainstEcho,
   rules: manyRulesAgainstFew,
   memory: memoryOverEvents,
   start: coldStart,

@@ -2,10 +2,15 @@
 import { REJECTIONS } from '../src/actions/asg/candidate.ts';
 import { API_ERRORS } from '../src/api/answer.ts';
 import { FAILURE_CODES } from '../src/base/failure.ts';
+import { CREDENTIAL_OPTIONS } from '../src/cli/credentials.ts';
 import { describeLimits } from '../src/cli/limits.ts';
 import { program } from '../src/cli/program.ts';
 import { FILE_ERRORS } from '../src/config/file-problem.ts';
-import { ruleFileJsonSchema, ruleTestFileJsonSchema } from '../src/config/json-schema.ts';
+import {
+  accessFileJsonSchema,
+  ruleFileJsonSchema,
+  ruleTestFileJsonSchema,
+} from '../src/config/json-schema.ts';
 import { environmentName, isSettingName, SETTING_NAMES, SETTINGS } from '../src/config/settings.ts';
 import { OUTCOMES } from '../src/engine/decision.ts';
 import { FACT_FAMILIES, FACTS } from '../src/engine/facts.ts';
@@ -34,6 +39,11 @@ export const BLOCKS = {
   'test-decisions': () => keyTable(expectation('outcome'), new Map()),
   'test-runs': () => keyTable(expectation('run'), new Map()),
   'test-facts': () => keyTable(outermost(expectation('facts')), new Map()),
+  'access-tokens': () => accessKeys('tokens'),
+  'access-passwords': () => accessKeys('passwords'),
+  'access-certificates': () => accessKeys('certificates'),
+  'access-jwt-hollowtrees': () => accessKeys('jwt', 'hollowtrees'),
+  'access-jwt': () => accessKeys('jwt', 'issuer'),
   'lint-errors': () => meanings('code', sorted({ ...LINT_ERRORS, ...FILE_ERRORS })),
   'lint-warnings': () => meanings('code', sorted(LINT_WARNINGS)),
   outcomes: () => meanings('outcome', OUTCOMES),
@@ -136,6 +146,20 @@ function testSchema() {
 /** The form of an expectation that has the key. */
 function expectation(key) {
   return testSchema().properties.expect.items.anyOf.find(({ properties }) => Object.hasOwn(properties, key));
+}
+
+/** Keys of the entries of a section of access files; of several forms, of the one that has the key. */
+function accessKeys(section, form) {
+  const { items } = accessFileJsonSchema().properties[section];
+  const schema = items.anyOf?.find(({ properties }) => Object.hasOwn(properties, form)) ?? items;
+  return table(
+    ['key', 'meaning', ''],
+    keysOf(schema, '').map(({ path, key: { description }, required }) => [
+      code(path),
+      description,
+      required ? 'required' : '',
+    ]),
+  );
 }
 
 /** The schema of a map without what is inside its keys. */
@@ -247,8 +271,25 @@ function metrics() {
 function commandBlocks() {
   const io = { out() {}, err() {}, colors: false, env: {} };
   const root = program(io, { version: '', rules: '' });
-  return Object.fromEntries(
-    leaves(root, []).map(({ words, command }) => [`command ${words.join(' ')}`, () => commandHelp(command)]),
+  const commands = leaves(root, []);
+  const shared = commands.map(({ command }) => command.options.filter(isCredentialOption));
+  return {
+    'credential-options': () => optionTable(shared.find((options) => options.length > 0) ?? []),
+    ...Object.fromEntries(
+      commands.map(({ words, command }) => [`command ${words.join(' ')}`, () => commandHelp(command)]),
+    ),
+  };
+}
+
+/** Those that every command has that asks a daemon: they are shown once. */
+function isCredentialOption({ helpGroupHeading }) {
+  return helpGroupHeading === CREDENTIAL_OPTIONS;
+}
+
+function optionTable(options) {
+  return table(
+    ['option', 'meaning'],
+    options.map((option) => [code(option.flags), optionText(option)]),
   );
 }
 
@@ -260,7 +301,7 @@ function leaves(command, words) {
 function commandHelp(command) {
   const help = command.createHelp();
   const usage = `    ${help.commandUsage(command)}`;
-  const options = help.visibleOptions(command);
+  const options = help.visibleOptions(command).filter((option) => !isCredentialOption(option));
   // The settings have a page of their own; a command without them may have an option of the same name.
   const takesSettings = options.some(({ long }) => long === '--config');
   const ownOptions = options.filter(({ long }) => !takesSettings || !isSettingName(long.slice(2)));

@@ -10,19 +10,17 @@ import { dryRun } from './actions/dry-run.ts';
 import { createEventEnds } from './actions/event-ends.ts';
 import { explainEvents } from './actions/explain-events.ts';
 import { createFleet } from './actions/fleet.ts';
-import { createHousekeeper, scrapedRegistry } from './actions/housekeeper.ts';
+import { createHousekeeper } from './actions/housekeeper.ts';
 import type { HttpSender } from './actions/http/sender.ts';
 import { createJanitor } from './actions/janitor.ts';
 import { createLiveMemory } from './actions/live-memory.ts';
-import { createPausing } from './actions/pausing.ts';
+import { createPluginLines, type PluginPeer, type PluginSender } from './actions/plugin/sender.ts';
 import { isOver, type Run, type StepRecord } from './actions/run.ts';
 import { sparingCloud } from './actions/spare-instance.ts';
 import { createSwapRequests } from './actions/swap-requests.ts';
 import { createTicker } from './actions/ticker.ts';
 import { createUnavailableMarkets } from './actions/unavailable-markets.ts';
 import { createWorker, type Worker } from './actions/worker.ts';
-import type { ApiDeps } from './api/deps.ts';
-import { registerApi } from './api/routes.ts';
 import { CleanUp } from './base/clean-up.ts';
 import type { Clock } from './base/clock.ts';
 import { Failure } from './base/failure.ts';
@@ -33,21 +31,21 @@ import { findOwnInstance, type OwnInstanceChoice } from './cloud/aws/own-instanc
 import type { Cloud } from './cloud/cloud.ts';
 import { createHttpRecommender } from './cloud/recommender/http-recommender.ts';
 import type { KeptRules } from './config/kept-rules.ts';
+import type { LockFiles } from './config/lock.ts';
+import { type Locks, startLocks } from './config/locks.ts';
 import { createReloader, type Reloader, type ReloadOutcome } from './config/reload.ts';
+import { openDoors, type Walk } from './doors.ts';
 import type { Decision } from './engine/decision.ts';
 import type { Event } from './engine/event.ts';
 import type { Ruleset } from './engine/ruleset.ts';
-import { startGrpcServer } from './ingest/grpc-server.ts';
-import { createHttpServer, listen } from './ingest/http-server.ts';
-import { readSample } from './ingest/sample.ts';
 import { openSqliteStore, type SqliteStore } from './state/sqlite-store.ts';
 import { createLog, type Log, type LogLevel } from './telemetry/log.ts';
 import { createMetrics, type Metrics, withProcessMetrics } from './telemetry/metrics.ts';
 
-/** Calls under way may end for so long when the daemon stops. */
-const GRACE_MS = 5_000;
 /** Whatever does not end by itself is left to recovery: the state is on disk at every moment. */
 const STOP_MS = 20_000;
+
+const NO_LOCK: LockFiles = { auth: null, tls: null };
 
 export interface Listen {
   readonly host: string;
@@ -61,6 +59,11 @@ export interface AppOptions {
   readonly grpc: Listen;
   /** When a call of Hollowtrees ends: with its event kept (when left out), or with the end of all that comes of it. */
   readonly grpcAnswer?: 'accepted' | 'completed';
+  /** What locks each door; nothing when left out. */
+  readonly httpLock?: LockFiles;
+  readonly grpcLock?: LockFiles;
+  /** Of each door: requests a second of one client address (0: no limit), and connections. The defaults when left out. */
+  readonly limits?: { readonly requestsPerSecond: number; readonly connections: number };
   readonly rules: readonly string[];
   readonly pollIntervalMs: number;
   readonly debounceMs: number;
@@ -73,6 +76,8 @@ export interface AppOptions {
   readonly ownInstance?: OwnInstanceChoice;
   /** Another recommender to ask; none when left out. */
   readonly recommenderUrl?: string | null;
+  /** External plugins that rules may name; none when left out. */
+  readonly plugins?: readonly PluginPeer[];
   /** A file, or `:memory:`. */
   readonly statePath: string;
   readonly retentionMs: number;
@@ -100,6 +105,7 @@ type WalkOptions = Pick<
   | 'shadow'
   | 'launchVia'
   | 'recommenderUrl'
+  | 'plugins'
   | 'statePath'
   | 'retentionMs'
   | 'dedupWindowMs'
@@ -113,6 +119,8 @@ export interface AppPorts {
   readonly random: Random;
   /** Sends what actions send to other systems; over the network where it is left out. */
   readonly sendHttp?: HttpSender;
+  /** Hands events to plugins; those of the options where it is left out. */
+  readonly sendToPlugin?: PluginSender;
   /** Is told what happens, as it happens; for the demo. */
   readonly watcher?: {
     decided(decision: Decision): void;
@@ -124,7 +132,7 @@ export interface AppPorts {
 export interface App {
   readonly http: Listen;
   readonly grpc: Listen;
-  /** Reads the rule files again. */
+  /** Reads the rule files, and those of the locks, again. */
   reload(): Promise<ReloadOutcome>;
   /** Stops taking in, finishes what can be finished, and closes the store; never takes longer than STOP_MS. */
   stop(): Promise<void>;
@@ -141,8 +149,8 @@ export class RulesRejected extends Failure {
 }
 
 /**
- * Builds the walk and starts it: store, rules, doors, then the loops. Fails with RulesRejected, or with a Failure of the
- * part that could not start; whatever had been started by then is stopped again.
+ * Builds the walk and starts it: locks, store, rules, the loops, then the doors. Fails with LockRejected, RulesRejected, or a Failure of
+ * the part that could not start; whatever had been started by then is stopped again.
  */
 export async function startApp(options: AppOptions, ports: AppPorts): Promise<App> {
   const log = createLog(options.log.level, options.log.format);
@@ -197,13 +205,33 @@ async function openCloud(
 
 async function build(options: AppOptions, ports: BuiltPorts, cleanUp: CleanUp): Promise<App> {
   withProcessMetrics(ports.metrics).buildInfo.set({ version: options.version, node: process.version }, 1);
-  // The store first: it keeps the last good rules, should those on disk be bad.
+  const locks = await lockDoors(options, ports, cleanUp);
+  // Before the rules: it keeps the last good rules, should those on disk be bad.
   const store = openStore(options, ports, cleanUp);
   const reloader = await startRules(options, { ...ports, kept: store }, cleanUp);
   const site = { options, ports, cleanUp, ruleset: reloader, store };
   const walk = await startWalk(site);
-  const addresses = await openDoors(options, walk, { reloader, cleanUp });
-  return { ...addresses, reload: () => reloader.reload(), stop: () => cleanUp.run() };
+  const addresses = await openDoors(options, walk, { reloader, locks, cleanUp });
+  return {
+    ...addresses,
+    async reload() {
+      const [rules] = await Promise.all([reloader.reload(), locks.reload()]);
+      return rules;
+    },
+    stop: () => cleanUp.run(),
+  };
+}
+
+/** What locks the doors, before anything else is touched. */
+async function lockDoors(options: AppOptions, ports: BuiltPorts, cleanUp: CleanUp): Promise<Locks> {
+  const { clock, log, metrics } = ports;
+  const { pollIntervalMs, debounceMs, httpLock = NO_LOCK, grpcLock = NO_LOCK } = options;
+  const locks = await startLocks(
+    { clock, log, metrics, pollIntervalMs, debounceMs },
+    { http: { listen: options.http, files: httpLock }, grpc: { listen: options.grpc, files: grpcLock } },
+  );
+  cleanUp.add('locks', () => locks.stop());
+  return locks;
 }
 
 /** Opens the store of the options, to be closed with all else. Fails as `openSqliteStore` does. */
@@ -221,11 +249,6 @@ export interface Site {
   readonly cleanUp: CleanUp;
   readonly ruleset: { current(): Ruleset };
   readonly store: SqliteStore;
-}
-
-/** What the doors need of the walk. */
-interface Walk extends Common, Pick<ApiDeps, 'swaps' | 'cancel' | 'recommendations' | 'explain'> {
-  readonly inbox: Inbox;
 }
 
 /**
@@ -249,6 +272,8 @@ export async function startWalk(
     loop.start();
     site.cleanUp.add(name, () => loop.stop());
   }
+  // Before the worker is waited for: a plugin may take longer than a stop.
+  site.cleanUp.add('plugins', acting.closePlugins);
   return {
     ...{ ...common, inbox },
     swaps: { ask: requests.ask, dryRun: (wish) => dryRun(wish, { ...acting, shadow }) },
@@ -278,12 +303,18 @@ async function commonParts({ ports, ruleset, store }: Site) {
 
 /** What whoever performs runs, or calls them off, has beside the common parts. */
 function actingParts({ options, ports }: Site, common: Common) {
-  const { launchVia = 'auto', recommenderUrl: url = null } = options;
+  const { launchVia = 'auto', recommenderUrl: url = null, plugins = [] } = options;
   const { sendHttp } = ports;
+  const lines = createPluginLines(plugins, common);
+  const { sendToPlugin = lines.send } = ports;
   const recommender = url === null ? null : createHttpRecommender({ ...common, url });
   return {
     ...{ ...common, actions: ACTIONS },
-    world: { ...createActionWorld({ ...common, launchVia, recommender }), ...given({ sendHttp }) },
+    world: {
+      ...createActionWorld({ ...common, launchVia, recommender, sendToPlugin }),
+      ...given({ sendHttp }),
+    },
+    closePlugins: () => lines.close(),
     progressed(run: Run, step: StepRecord | null) {
       common.eventEnds.progressed(run);
       progressed(ports, run, step);
@@ -323,69 +354,25 @@ function intake({ options, ports }: Site, common: Common, worker: Worker) {
   return { dispatcher, inbox, requests };
 }
 
-/** Opens both doors last, so that nothing is taken in that could not be walked on. */
-async function openDoors(
-  options: AppOptions,
-  walk: Walk,
-  { reloader, cleanUp }: { readonly reloader: Reloader; readonly cleanUp: CleanUp },
-): Promise<Pick<App, 'http' | 'grpc'>> {
-  const eventEnds = options.grpcAnswer === 'completed' ? walk.eventEnds : null;
-  const grpc = await startGrpcServer(
-    { ...walk, eventEnds, readiness: () => readinessOf(walk) },
-    options.grpc,
-  );
-  cleanUp.add('grpc', () => grpc.stop(GRACE_MS));
-  const server = createHttpServer(walk);
-  registerApi(server, apiDeps(options, walk, reloader));
-  cleanUp.add('http', () => server.close());
-  // First of all, before requests in hand are waited for: whoever asks must learn to go elsewhere.
-  cleanUp.add('grpc callers', async () => grpc.retire());
-  const port = await listen(server, options.http);
-  return { http: { host: options.http.host, port }, grpc: { host: options.grpc.host, port: grpc.port } };
-}
-
-/** Whether traffic is welcome: the one notion of it, over HTTP and gRPC. */
-function readinessOf({ fleet }: Walk): ReturnType<ApiDeps['readiness']> {
-  const because = fleet.current() === null ? ['the groups have not been read from the cloud yet'] : [];
-  return Promise.resolve({ ready: because.length === 0, because });
-}
-
 async function startRules(
   options: AppOptions,
   { clock, log, metrics, kept }: BuiltPorts & { readonly kept: KeptRules },
   cleanUp: CleanUp,
 ): Promise<Reloader> {
-  const { rules: paths, pollIntervalMs, debounceMs } = options;
-  const reloader = createReloader({ paths, clock, log, metrics, kept, pollIntervalMs, debounceMs });
+  const { rules: paths, plugins = [], pollIntervalMs, debounceMs } = options;
+  const names = plugins.map(({ name }) => name);
+  const reloader = createReloader({
+    paths,
+    plugins: names,
+    clock,
+    log,
+    metrics,
+    kept,
+    pollIntervalMs,
+    debounceMs,
+  });
   cleanUp.add('rules', () => reloader.stop());
   const outcome = await reloader.start();
   if (outcome.kind === 'rejected') throw new RulesRejected(outcome.problems, outcome.because);
   return reloader;
-}
-
-function apiDeps({ version, shadow, cloud }: AppOptions, walk: Walk, ruleset: Reloader): ApiDeps {
-  const { clock, metrics, ownInstance, store, memory, newId } = walk;
-  return {
-    ...walk,
-    metrics: { registry: scrapedRegistry({ store, metrics, clock }) },
-    about: {
-      ...{ version, startedAt: clock.now(), ownInstance, shadow },
-      cloud: cloud.kind === 'aws' ? 'aws' : 'simulated',
-    },
-    readSample: (sample) => readSample(sample, clock.now(), newId),
-    liveRuns: () => store.liveRuns(),
-    liveRunCount: () => memory.liveRunCount(),
-    cooldowns: (now) => store.cooldowns(now),
-    rechecks: () => memory.rechecks.all(),
-    rests: (now) => memory.rests(now),
-    pausing: createPausing({ store, memory, clock }),
-    readiness: () => readinessOf(walk),
-    rulesState: () => ruleset.state(),
-    async reload() {
-      const done = await ruleset.reload();
-      const { generation, hash } = ruleset.current();
-      const outcome = done.kind === 'replaced' ? 'applied' : done.kind;
-      return { outcome, generation, hash, problems: done.kind === 'rejected' ? done.problems : [] };
-    },
-  };
 }

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ANYBODY } from './access/gate.ts';
 import { readFleet } from './actions/fleet.ts';
 import type { LiveMemory } from './actions/live-memory.ts';
 import type { Run, RunState } from './actions/run.ts';
@@ -63,7 +64,7 @@ type UnfinishedState = 'pending' | 'running' | 'recovering';
 
 /**
  * Starts the walk, on a state of its own that is gone afterwards. It knows the groups and their prices from the beginning.
- * Requests that actions send to other systems are not sent: each is taken for answered with 200.
+ * What actions send to other systems and plugins is not sent: each is taken for answered with 200, or ok.
  */
 export async function startRehearsal(
   { ruleset, cloud }: RehearsalOptions,
@@ -73,6 +74,7 @@ export async function startRehearsal(
     ...{ clock, random, cloud, log: silentLog, metrics: createMetrics(), ownInstance: null },
     watcher: { decided, progressed: (run: Run) => progressed(rehearsed(run)) },
     sendHttp: () => Promise.resolve({ status: 200, text: '' }),
+    sendToPlugin: () => Promise.resolve({ kind: 'ok' as const, status: 'ok' }),
   };
   const cleanUp = new CleanUp(clock, STOP_MS, silentLog);
   const store = openStore(OPTIONS, ports, cleanUp);
@@ -91,7 +93,7 @@ export async function startRehearsal(
     async take(sample) {
       const reading = readSample(sample, clock.now(), walk.newId);
       if (reading instanceof Refusal) return reading.error;
-      const { rejected } = await door.admit('alertmanager', reading);
+      const { rejected } = await door.admit('alertmanager', reading, ANYBODY);
       return rejected[0]?.error ?? null;
     },
     isBusy: () => isBusy(),

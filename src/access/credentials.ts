@@ -34,7 +34,7 @@ export interface TokenCredential extends Grant {
 
 /** Basic authentication; the user is the name. */
 export interface PasswordCredential extends Grant {
-  /** `$scrypt$ln=15,r=8,p=1$<salt>$<hash>`, salt and hash in base64 without padding. */
+  /** `$scrypt$ln=15,r=8,p=1$<salt>$<hash>`, salt and hash in base64 without padding; `passwordHashProblem` tells what is wrong with one. */
   readonly hash: string;
 }
 
@@ -48,7 +48,12 @@ export interface CertificateCredential extends Grant {
 /** Somebody whose JSON Web Tokens are believed. */
 export type TokenIssuer =
   /** Hollowtrees' own: HS256, scope `api:invoke`, subject `clusters/<org>/<cluster>`; may hand in alerts of that cluster. */
-  | { readonly kind: 'hollowtrees'; readonly name: string; readonly secret: Uint8Array }
+  | {
+      readonly kind: 'hollowtrees';
+      readonly name: string;
+      /** As it stands in Hollowtrees' setting `promalert.jwtSigningKey`. An empty one opens nothing. */
+      readonly secret: Uint8Array;
+    }
   /** RS256 or ES256, e.g. service accounts of Kubernetes. */
   | {
       readonly kind: 'jwks';

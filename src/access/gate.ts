@@ -49,9 +49,15 @@ export type Verdict =
 export interface Gate {
   /** At once where it can: a promise costs every request. Never rejects. */
   admit(rule: AccessRule, presented: Presented): Verdict | Promise<Verdict>;
+  /** What a client may try in the header `authorization`, for the challenge of a 401. */
+  schemes(): readonly AuthScheme[];
 }
 
-const ANYBODY: Principal = {
+/** `Basic` where there are passwords. */
+export type AuthScheme = 'Bearer' | 'Basic';
+
+/** Whoever comes through a door without a lock. */
+export const ANYBODY: Principal = {
   kind: 'anybody',
   name: 'anybody',
   scopes: ['ingest', 'read', 'act'],
@@ -59,4 +65,7 @@ const ANYBODY: Principal = {
 };
 
 /** A door without a lock. */
-export const OPEN_GATE: Gate = { admit: () => ({ kind: 'granted', principal: ANYBODY }) };
+export const OPEN_GATE: Gate = {
+  admit: () => ({ kind: 'granted', principal: ANYBODY }),
+  schemes: () => [],
+};

@@ -7,7 +7,8 @@ import type { LiveMemory } from './live-memory.ts';
 import type { HistoryStore, QueryStore } from './store.ts';
 import type { UnavailableMarkets } from './unavailable-markets.ts';
 
-export interface ActionWorldDeps extends Pick<ActionWorld, 'ownInstance' | 'launchVia' | 'recommender'> {
+export interface ActionWorldDeps
+  extends Pick<ActionWorld, 'ownInstance' | 'launchVia' | 'recommender' | 'sendToPlugin'> {
   readonly ruleset: { current(): Ruleset };
   readonly store: Pick<HistoryStore, 'recordSwap'> & Pick<QueryStore, 'run'>;
   readonly memory: LiveMemory;
@@ -17,7 +18,7 @@ export interface ActionWorldDeps extends Pick<ActionWorld, 'ownInstance' | 'laun
 
 /** The world as actions of this daemon see it: the policies of the ruleset in force, one memory, and the real network. */
 export function createActionWorld(deps: ActionWorldDeps): ActionWorld {
-  const { ruleset, store, memory, markets, clock, ownInstance, launchVia, recommender } = deps;
+  const { ruleset, store, memory, markets, clock, ownInstance, launchVia, recommender, sendToPlugin } = deps;
   return {
     policy: (group) => effectivePolicy(ruleset.current().policies, group),
     memory,
@@ -34,5 +35,6 @@ export function createActionWorld(deps: ActionWorldDeps): ActionWorld {
     launchVia,
     recommender,
     sendHttp: createHttpSender(clock),
+    sendToPlugin,
   };
 }

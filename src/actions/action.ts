@@ -10,6 +10,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Recommender } from './asg/recommender.ts';
 import type { LaunchVia } from './asg/swap-plan.ts';
 import type { HttpSender } from './http/sender.ts';
+import type { PluginSender } from './plugin/sender.ts';
 import type { Run, StepRecord } from './run.ts';
 import type { SwapRecord } from './store.ts';
 
@@ -137,4 +138,6 @@ export interface ActionWorld {
   readonly recommender: Recommender | null;
   /** Sends a request to another system. */
   readonly sendHttp: HttpSender;
+  /** Hands an event to an external plugin. */
+  readonly sendToPlugin: PluginSender;
 }

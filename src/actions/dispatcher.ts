@@ -8,6 +8,7 @@ import { ACTING_OUTCOMES, type Decision } from '../engine/decision.ts';
 import type { Event, EventStatus } from '../engine/event.ts';
 import type { FleetView } from '../engine/fleet.ts';
 import { type Recheck, type SecondLook, waitsFor } from '../engine/recheck.ts';
+import { pluginsOf } from '../engine/rule.ts';
 import type { Ruleset } from '../engine/ruleset.ts';
 import { NOTHING_KNOWN, type Verdict, verdict } from '../engine/verdict.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -16,7 +17,7 @@ import type { Fleet } from './fleet.ts';
 import { fleetFor } from './fleet-for-events.ts';
 import type { LiveMemory } from './live-memory.ts';
 import { backoffMs, STEP_BACKOFF } from './retry.ts';
-import type { Run } from './run.ts';
+import type { Run, RunEvent } from './run.ts';
 import type { Consequences, DecisionStore, Settlement, UndecidedEvent } from './store.ts';
 import { createWaker } from './waker.ts';
 
@@ -136,7 +137,7 @@ async function dispatch(deps: DispatcherDeps, batch: Batch, signal: AbortSignal)
     for (const recheck of rechecks.endedBy(event)) {
       settlements.push(await lookAgain(recheck, event.status, site));
     }
-    settlements.push({ seq, ...consequencesOf(await verdictsOn(event, site), deps) });
+    settlements.push({ seq, ...consequencesOf(event, await verdictsOn(event, site), deps) });
   }
   for (const [position, recheck] of rechecks.due(batch.dueBy, BATCH).entries()) {
     if (position % EVENTS_PER_TURN === EVENTS_PER_TURN - 1) await breathe();
@@ -159,7 +160,7 @@ async function lookAgain(recheck: Recheck, ended: EventStatus | null, site: Site
   const { key, rule, event } = recheck;
   site.deps.memory.rechecks.remove(key);
   const verdicts = await verdictsOn(event, site, { rule, ended, ...waitsFor(recheck) });
-  return { recheck: key, ...consequencesOf(verdicts, site.deps) };
+  return { recheck: key, ...consequencesOf(event, verdicts, site.deps) };
 }
 
 /**
@@ -185,10 +186,14 @@ async function verdictsOn(
 }
 
 /** What has been decided is remembered at once, so that the next event of the same batch sees it. */
-function consequencesOf(verdicts: readonly Verdict[], { memory, clock }: DispatcherDeps): Consequences {
+function consequencesOf(
+  event: Event,
+  verdicts: readonly Verdict[],
+  { memory, clock }: DispatcherDeps,
+): Consequences {
   const now = clock.now();
   const decisions = verdicts.map((one) => one.decision);
-  const runs = verdicts.flatMap(runOf);
+  const runs = verdicts.flatMap((one) => runOf(event, one));
   const cooldowns = verdicts.flatMap(({ cooldown }) => cooldown ?? []);
   const rechecks = verdicts.flatMap(({ recheck }) => recheck ?? []);
   for (const { rule, outcome, at } of decisions)
@@ -224,7 +229,7 @@ async function settle(
   }
 }
 
-function runOf({ decision, cooldownOnSuccess }: Verdict): Run[] {
+function runOf(event: Event, { decision, cooldownOnSuccess }: Verdict): Run[] {
   const { runId, rule, subject } = decision;
   if (runId === null || rule === null || subject.group === null || subject.instance === null) return [];
   return [
@@ -242,9 +247,14 @@ function runOf({ decision, cooldownOnSuccess }: Verdict): Run[] {
       attempt: 0,
       error: null,
       ...(cooldownOnSuccess === null ? {} : { cooldown: cooldownOnSuccess }),
+      ...(pluginsOf(decision.actions).length === 0 ? {} : { event: toldOf(event) }),
       steps: [],
     },
   ];
+}
+
+function toldOf({ type, source, time, labels }: Event): RunEvent {
+  return { type, source, time, labels };
 }
 
 function tell(deps: DispatcherDeps, decision: Decision): void {

@@ -1,6 +1,7 @@
 import type { FailureCode } from '../base/failure.ts';
 import type { GroupName } from '../base/group-name.ts';
 import { assertNever } from '../base/never.ts';
+import type { Event } from '../engine/event.ts';
 import type { RefusalReason } from '../engine/reason.ts';
 import type { ActionSpec } from '../engine/rule.ts';
 
@@ -81,9 +82,14 @@ export interface Run {
   readonly error: RunError | null;
   /** The cooldown that its rule takes when the run succeeds; absent where it takes none by that. */
   readonly cooldown?: { readonly key: string; readonly forMs: number };
+  /** What led to it, where an action sends that on; absent where none does. It outlasts the event in the inbox. */
+  readonly event?: RunEvent;
   /** In the order in which they were begun. */
   readonly steps: readonly StepRecord[];
 }
+
+/** The event that led to a run, as far as others are told of it. */
+export type RunEvent = Pick<Event, 'type' | 'source' | 'time' | 'labels'>;
 
 export const STEP_STATES = [
   'running',

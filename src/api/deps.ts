@@ -56,7 +56,7 @@ export interface ApiDeps {
   readonly metrics: { readonly registry: { readonly contentType: string; metrics(): Promise<string> } };
   /** Whether traffic is welcome; `because` names what is missing, one sentence each. */
   readiness(): Promise<Readiness>;
-  /** Reads the rule files and puts them in force when they are sound. */
+  /** Reads the rule files, and those of the locks, and puts them in force when they are sound. */
   reload(): Promise<ReloadOutcome>;
 }
 
@@ -102,13 +102,13 @@ export interface RulesState {
   readonly problems: readonly FileProblem[];
 }
 
-/** What a reload came to: `rejected` left the rules as they were, and `problems` has every reason. */
+/** What a reload came to: `rejected` left the rules as they were. */
 export interface ReloadOutcome {
   readonly outcome: 'applied' | 'unchanged' | 'rejected';
   /** Of the ruleset in force afterwards. */
   readonly generation: number;
   readonly hash: string;
-  /** Warnings too, which reject nothing. */
+  /** Why the rules were rejected, warnings too; and what keeps the files of the locks from being in force. */
   readonly problems: readonly FileProblem[];
 }
 

@@ -14,7 +14,7 @@ type ExplainDeps = Pick<ApiDeps, 'readSample' | 'explain' | 'ruleset'>;
 
 /** What every rule would conclude of an event that has not happened. Nothing is recorded, started or taken. */
 export function registerExplain(scope: FastifyInstance, deps: ExplainDeps): void {
-  post(scope, '/api/v1/explain', EXPLAIN, ({ alert, event, rule = null }) =>
+  post(scope, { path: '/api/v1/explain', access: 'read' }, EXPLAIN, ({ alert, event, rule = null }) =>
     answerTo(alert === undefined ? { event } : { alert }, rule, deps),
   );
 }

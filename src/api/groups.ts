@@ -21,15 +21,20 @@ const GROUPS_MAX_AGE_MS = 5_000;
 
 /** The groups, read afresh where the cloud answers, else as they were last read: `readAt` tells. */
 export function registerGroups(scope: FastifyInstance, deps: GroupDeps): void {
-  get(scope, '/api/v1/groups', GROUPS, async ({ group, limit, cursor, ...place }) => {
-    const fleet = await newest(deps);
-    if (fleet === null) return groupsUnread();
-    const asked = { ...(group !== undefined && { name: group }), ...place };
-    const views = [...fleet.groups.values()].filter((view) => isAsked(keyOf(view), asked));
-    const { items, next } = pageOf(views, keyOf, { limit, ...(cursor !== undefined && { cursor }) });
-    return ok({ items: items.map(await presenter(deps, fleet)), next });
-  });
-  get(scope, '/api/v1/groups/*', GROUP, async (place, name) => {
+  get(
+    scope,
+    { path: '/api/v1/groups', access: 'read' },
+    GROUPS,
+    async ({ group, limit, cursor, ...place }) => {
+      const fleet = await newest(deps);
+      if (fleet === null) return groupsUnread();
+      const asked = { ...(group !== undefined && { name: group }), ...place };
+      const views = [...fleet.groups.values()].filter((view) => isAsked(keyOf(view), asked));
+      const { items, next } = pageOf(views, keyOf, { limit, ...(cursor !== undefined && { cursor }) });
+      return ok({ items: items.map(await presenter(deps, fleet)), next });
+    },
+  );
+  get(scope, { path: '/api/v1/groups/*', access: 'read' }, GROUP, async (place, name) => {
     const fleet = await newest(deps);
     if (fleet === null) return groupsUnread();
     const present = await presenter(deps, fleet);

@@ -10,10 +10,12 @@ type HealthDeps = Omit<ApiDeps, 'cooldowns' | 'memory' | 'reload'>;
 /** Whether the process lives, whether it may be sent traffic, what it is doing, and its metrics. */
 export function registerHealth(scope: FastifyInstance, deps: HealthDeps): void {
   // Any query is allowed: probes and scrapers add parameters of their own.
-  for (const path of ['/-/healthy', '/healthz']) get(scope, path, ANY, () => ok({ healthy: true }));
-  for (const path of ['/-/ready', '/readyz']) get(scope, path, ANY, () => readiness(deps));
-  get(scope, '/metrics', ANY, () => metrics(deps));
-  get(scope, '/api/v1/status', NONE, () => status(deps));
+  for (const path of ['/-/healthy', '/healthz'])
+    get(scope, { path, access: 'public' }, ANY, () => ok({ healthy: true }));
+  for (const path of ['/-/ready', '/readyz'])
+    get(scope, { path, access: 'public' }, ANY, () => readiness(deps));
+  get(scope, { path: '/metrics', access: 'read' }, ANY, () => metrics(deps));
+  get(scope, { path: '/api/v1/status', access: 'read' }, NONE, () => status(deps));
 }
 
 const ANY = NONE.loose();

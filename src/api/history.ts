@@ -9,19 +9,19 @@ import { presentRun } from './present.ts';
 /** What was decided and what was done. */
 export function registerHistory(scope: FastifyInstance, deps: Pick<ApiDeps, 'store' | 'clock'>): void {
   const { store, clock } = deps;
-  get(scope, '/api/v1/decisions', DECISIONS, async ({ since, ...query }) => {
+  get(scope, { path: '/api/v1/decisions', access: 'read' }, DECISIONS, async ({ since, ...query }) => {
     const { items, next } = await store.decisions({ ...query, ...sinceOf(since, clock.now()) });
     return ok({ items: items.map(presentDecision), next });
   });
-  get(scope, '/api/v1/decisions/*', NONE, async (_input, id) => {
+  get(scope, { path: '/api/v1/decisions/*', access: 'read' }, NONE, async (_input, id) => {
     const decision = await store.decision(id);
     return decision === null ? unknown('decision', id) : ok(presentDecision(decision));
   });
-  get(scope, '/api/v1/runs', RUNS, async ({ since, ...query }) => {
+  get(scope, { path: '/api/v1/runs', access: 'read' }, RUNS, async ({ since, ...query }) => {
     const { items, next } = await store.runs({ ...query, ...sinceOf(since, clock.now()) });
     return ok({ items: items.map(presentRun), next });
   });
-  get(scope, '/api/v1/runs/*', NONE, async (_input, id) => {
+  get(scope, { path: '/api/v1/runs/*', access: 'read' }, NONE, async (_input, id) => {
     const run = await store.run(id);
     return run === null ? unknown('run', id) : ok(presentRun(run));
   });

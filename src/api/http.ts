@@ -1,7 +1,14 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { z } from 'zod';
+import type { AccessRule } from '../access/scope.ts';
 import { Failure } from '../base/failure.ts';
 import { type Answer, refused } from './answer.ts';
+
+/** Where something is served, and who may use it. */
+export interface Route {
+  readonly path: string;
+  readonly access: AccessRule;
+}
 
 /** What a handler is given: its valid parameters, and the part of the path after the route (`ID`, a group's name). */
 export type Handler<Input> = (input: Input, name: string) => Answer | Promise<Answer>;
@@ -10,30 +17,30 @@ export type Handler<Input> = (input: Input, name: string) => Answer | Promise<An
 type Schema = z.ZodObject;
 
 /**
- * Serves GET `path`; the query string is held against `schema`, and anything else than it allows is answered 400. A
+ * Serves GET of a path; the query string is held against `schema`, and anything else than it allows is answered 400. A
  * path that ends in `/*` hands the rest to the handler, decoded: names of groups may contain `/` and be longer than
  * Fastify's limit on named path parameters (100 characters; AWS allows 255).
  */
 export function get<S extends Schema>(
   scope: FastifyInstance,
-  path: string,
+  { path, access }: Route,
   schema: S,
   handler: Handler<z.output<S>>,
 ): void {
-  scope.get<{ Params: { '*'?: string } }>(path, async (request, reply) => {
+  scope.get<{ Params: { '*'?: string } }>(path, { config: { access } }, async (request, reply) => {
     const name = request.params['*'] ?? '';
     return send(reply, await handled(schema, request.query, (input) => handler(input, name)));
   });
 }
 
-/** Serves POST `path`, which may name one thing as `:id`; the body, an empty one taken for `{}`, is held against `schema`. */
+/** Serves POST of a path, which may name one thing as `:id`; the body, an empty one taken for `{}`, is held against `schema`. */
 export function post<S extends Schema>(
   scope: FastifyInstance,
-  path: string,
+  { path, access }: Route,
   schema: S,
   handler: Handler<z.output<S>>,
 ): void {
-  scope.post<{ Params: { id?: string } }>(path, async (request, reply) => {
+  scope.post<{ Params: { id?: string } }>(path, { config: { access } }, async (request, reply) => {
     const name = request.params.id ?? '';
     return send(reply, await handled(schema, request.body ?? {}, (input) => handler(input, name)));
   });
@@ -46,9 +53,6 @@ export function post<S extends Schema>(
  */
 export function speakJson(scope: FastifyInstance): void {
   scope.removeContentTypeParser('text/plain');
-  scope.addHook('onRequest', async (_request, reply) => {
-    reply.header('cache-control', 'no-store');
-  });
   scope.setErrorHandler((thrown, _request, reply) => {
     if (!(thrown instanceof Failure)) throw thrown;
     if (thrown.code !== 'invalid_request' && thrown.code !== 'not_found') throw thrown;

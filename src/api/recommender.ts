@@ -27,7 +27,7 @@ export function registerRecommender(
     );
     get(
       own,
-      '/api/v1/recommender/*',
+      { path: '/api/v1/recommender/*', access: 'read' },
       RECOMMENDER,
       async ({ baseInstanceType, availabilityZones }, region) => {
         const view = fleet.current();

@@ -11,7 +11,7 @@ export function registerRules(
   deps: Pick<ApiDeps, 'ruleset' | 'reload' | 'log'>,
 ): void {
   const { ruleset, reload, log } = deps;
-  get(scope, '/api/v1/rules', PAGE, (query) =>
+  get(scope, { path: '/api/v1/rules', access: 'read' }, PAGE, (query) =>
     ok(
       pageOf(
         ruleset.current().rules.map(({ spec }) => spec),
@@ -20,8 +20,10 @@ export function registerRules(
       ),
     ),
   );
-  get(scope, '/api/v1/policies', PAGE, (query) => ok(pageOf(ruleset.current().policies, nameOf, query)));
-  post(scope, '/-/reload', NONE, async () => {
+  get(scope, { path: '/api/v1/policies', access: 'read' }, PAGE, (query) =>
+    ok(pageOf(ruleset.current().policies, nameOf, query)),
+  );
+  post(scope, { path: '/-/reload', access: 'act' }, NONE, async () => {
     const reloaded = await reload();
     log.info({ outcome: reloaded.outcome, generation: reloaded.generation }, 'reload asked for over http');
     return reloaded.outcome === 'rejected'
@@ -32,7 +34,7 @@ export function registerRules(
 
 function rejection({ problems, generation }: ReloadOutcome): string {
   const errors = problems.filter(({ severity }) => severity === 'error').length;
-  return `the rule files have ${errors} error${errors === 1 ? '' : 's'}; generation ${generation} stays in force`;
+  return `the files have ${errors} error${errors === 1 ? '' : 's'}; generation ${generation} of the rules stays in force`;
 }
 
 function nameOf(item: { readonly name: string }): string {

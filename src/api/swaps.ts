@@ -13,8 +13,10 @@ type SwapDeps = Pick<ApiDeps, 'swaps' | 'cancel' | 'store' | 'log'>;
 
 /** Swaps that a person asks for, tries out, or calls off. */
 export function registerSwaps(scope: FastifyInstance, deps: SwapDeps): void {
-  post(scope, '/api/v1/runs', SWAP, ({ dryRun, ...wish }) => (dryRun ? tryOut(deps, wish) : ask(deps, wish)));
-  post(scope, '/api/v1/runs/:id/cancel', NONE, (_input, id) => cancel(deps, id));
+  post(scope, { path: '/api/v1/runs', access: 'act' }, SWAP, ({ dryRun, ...wish }) =>
+    dryRun ? tryOut(deps, wish) : ask(deps, wish),
+  );
+  post(scope, { path: '/api/v1/runs/:id/cancel', access: 'act' }, NONE, (_input, id) => cancel(deps, id));
 }
 
 async function ask({ swaps, store, log }: SwapDeps, wish: SwapWish): Promise<Answer> {

@@ -14,24 +14,29 @@ type SwitchDeps = Pick<ApiDeps, 'pausing' | 'rests' | 'fleet' | 'clock' | 'log'>
  * group also ends its rest after failed swaps.
  */
 export function registerSwitch(scope: FastifyInstance, deps: SwitchDeps): void {
-  post(scope, '/api/v1/pause', PAUSE, ({ group, reason, ...where }) => {
+  post(scope, { path: '/api/v1/pause', access: 'act' }, PAUSE, ({ group, reason, ...where }) => {
     if (group === undefined) return pause(deps, null, reason);
     const fleet = deps.fleet.current();
     if (fleet === null) return groupsUnread();
     return withGroup(fleet.groups, { name: group, ...where }, (_view, key) => pause(deps, key, reason));
   });
-  post(scope, '/api/v1/resume', RESUME, async ({ group, reason = null, ...where }) => {
-    if (group === undefined) return resume(deps, null, reason);
-    // A group that is held back may have left the fleet, and must still be found.
-    const heldBack = [...(await deps.pausing.pauses()), ...restsNow(deps)].flatMap(
-      (held) => held.group ?? [],
-    );
-    const known = new Map<string, unknown>([
-      ...heldBack.map((key) => [key, null] as const),
-      ...watched(deps),
-    ]);
-    return withGroup(known, { name: group, ...where }, (_view, key) => resume(deps, key, reason));
-  });
+  post(
+    scope,
+    { path: '/api/v1/resume', access: 'act' },
+    RESUME,
+    async ({ group, reason = null, ...where }) => {
+      if (group === undefined) return resume(deps, null, reason);
+      // A group that is held back may have left the fleet, and must still be found.
+      const heldBack = [...(await deps.pausing.pauses()), ...restsNow(deps)].flatMap(
+        (held) => held.group ?? [],
+      );
+      const known = new Map<string, unknown>([
+        ...heldBack.map((key) => [key, null] as const),
+        ...watched(deps),
+      ]);
+      return withGroup(known, { name: group, ...where }, (_view, key) => resume(deps, key, reason));
+    },
+  );
 }
 
 function watched({ fleet }: SwitchDeps): Iterable<readonly [string, unknown]> {

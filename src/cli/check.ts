@@ -9,7 +9,8 @@ import type { Io } from './io.ts';
 import { describeLimits } from './limits.ts';
 import { drawProblems } from './problem-view.ts';
 import { quietCommand } from './remote-command.ts';
-import { renderFields } from './table.ts';
+import { DEFAULT_FILE, readSettings } from './setting-options.ts';
+import { plain, renderFields } from './table.ts';
 
 const DEFAULT_PATH = './rules';
 
@@ -26,12 +27,38 @@ export function checkCommand(io: Io): Command {
     .addOption(
       new Option('-o, --output <format>', 'how to print').choices(['text', 'json', 'github']).default('text'),
     )
-    .action(async (paths: readonly string[], { output }: { readonly output: Output }) => {
+    .option('--config <file>', CONFIG)
+    .action(async (paths: readonly string[], options: CheckOptions) => {
+      const plugins = await knownPlugins(io, options);
+      if (plugins === null) return io.exit(2);
+      const { output } = options;
       const { files, ...read } = await takeSnapshot(paths.length === 0 ? [DEFAULT_PATH] : paths);
-      const result = loadSnapshot({ files, ...read });
+      const result = loadSnapshot({ files, ...read }, plugins.names);
       io.out(PRINTERS[output]({ result, files, colors: io.colors }));
       io.exit(exitCode(problemsOf(result)));
     });
+}
+
+const CONFIG = `settings file, whose plugins are those that rules may name (default: ${DEFAULT_FILE}, when it is there)`;
+
+interface CheckOptions {
+  readonly output: Output;
+  readonly config?: string;
+}
+
+/** The names of the settings' plugins, undefined where there is no settings file; null when it cannot be used, which was told. */
+async function knownPlugins(
+  io: Io,
+  { config }: CheckOptions,
+): Promise<{ readonly names?: readonly string[] } | null> {
+  const resolved = await readSettings(io, { config });
+  if (resolved.kind === 'bad') {
+    for (const { where, message } of resolved.problems) io.err(`coppice: ${plain(`${where}: ${message}`)}\n`);
+    return null;
+  }
+  const hasFile = Object.values(resolved.origins).some(({ kind }) => kind === 'file');
+  if (config === undefined && !hasFile) return {};
+  return { names: resolved.settings.plugins.map(({ name }) => name) };
 }
 
 interface Checked extends Pick<Snapshot, 'files'> {

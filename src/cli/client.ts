@@ -1,5 +1,8 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
+import { type ClientCredentials, HOW_TO_SHOW, NO_CREDENTIALS } from './credentials.ts';
+import { createTransport, type HttpAnswer, type HttpRequest, type SendRequest } from './transport.ts';
+import { unreachable } from './unreachable.ts';
 
 /** Where a daemon listens when nothing else is said (`http.listen`). */
 export const DEFAULT_SERVER = 'http://127.0.0.1:8080';
@@ -32,85 +35,106 @@ export interface Client {
 export interface ClientOptions {
   /** URL of the daemon, which may have a path; http or https. */
   readonly server: string;
+  /** What is shown to the daemon; nothing when left out. */
+  readonly credentials?: ClientCredentials;
   /** Aborts what is under way. */
   readonly interrupted: AbortSignal;
-  readonly fetch?: typeof fetch;
+  /** Sends over the network where it is left out. */
+  readonly send?: SendRequest;
   readonly clock?: Clock;
 }
 
 /** Fails with `invalid_request` when the server is not a URL that can be asked. */
 export function createClient(options: ClientOptions): Client {
-  const base = baseOf(options.server);
+  const { origin, pathname } = serverUrl(options.server);
+  const base = `${origin}${pathname.replace(/\/+$/, '')}`;
+  const { credentials = NO_CREDENTIALS, clock = systemClock, interrupted } = options;
+  const asker: Asker = {
+    ...{ credentials, clock, interrupted },
+    send: options.send ?? createTransport(credentials.tls),
+  };
   return {
     get: (path, query = {}) => {
       const url = new URL(`${base}${path}`);
       for (const [name, value] of Object.entries(query)) {
         if (value !== undefined) url.searchParams.set(name, value);
       }
-      return ask(options, url.href, { method: 'GET' });
+      return ask(asker, url, { method: 'GET', headers: {}, body: null });
     },
-    post: (path, body, contentType = 'application/json') =>
-      ask(options, `${base}${path}`, {
-        method: 'POST',
-        headers: { 'content-type': contentType },
-        body: JSON.stringify(body),
-      }),
+    post: (path, body, contentType = 'application/json') => {
+      const text = JSON.stringify(body);
+      const length = String(Buffer.byteLength(text));
+      const headers = { 'content-type': contentType, 'content-length': length };
+      return ask(asker, new URL(`${base}${path}`), { method: 'POST', headers, body: text });
+    },
   };
 }
 
-function baseOf(server: string): string {
+/** The URL of a daemon. Fails with `invalid_request` when it is none that can be asked. */
+export function serverUrl(server: string): URL {
   const url = URL.parse(server);
   const usable =
     url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '' && url.password === '';
+  if (usable) return url;
   // The text is not repeated: it may hold a password.
-  if (!usable)
-    throw new Failure(
-      'invalid_request',
-      'reject',
-      `the server must be given as a URL such as ${DEFAULT_SERVER}`,
-    );
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  const message = `the server must be given as a URL such as ${DEFAULT_SERVER}, without a password`;
+  throw new Failure('invalid_request', 'reject', message);
 }
 
-async function ask(options: ClientOptions, url: string, request: RequestInit): Promise<unknown> {
-  const { interrupted, fetch: send = fetch, clock = systemClock } = options;
+type Asker = Required<Pick<ClientOptions, 'credentials' | 'interrupted' | 'send' | 'clock'>>;
+
+async function ask(asker: Asker, url: URL, request: Omit<HttpRequest, 'signal'>): Promise<unknown> {
+  const { interrupted, send, clock, credentials } = asker;
   const late = new AbortController();
   const timer = clock.after(TIMEOUT_MS, () => late.abort());
+  const { authorization } = credentials;
   try {
-    const response = await send(url, { ...request, signal: AbortSignal.any([interrupted, late.signal]) });
-    return resultOf(url, response, await response.text());
+    const answer = await send(url, {
+      ...request,
+      headers: { ...request.headers, ...(authorization !== null && { authorization }) },
+      signal: AbortSignal.any([interrupted, late.signal]),
+    });
+    return resultOf(url, answer, credentials);
   } catch (thrown) {
-    throw classified(url, thrown, { interrupted, late: late.signal });
+    throw classified(url, thrown, asker, late.signal);
   } finally {
     timer.cancel();
   }
 }
 
-interface Aborts {
-  readonly interrupted: AbortSignal;
-  readonly late: AbortSignal;
-}
-
 /** Why there is no answer, in words that say what to do. */
-function classified(url: string, thrown: unknown, { interrupted, late }: Aborts): Failure {
+function classified(
+  url: URL,
+  thrown: unknown,
+  { interrupted, credentials }: Asker,
+  late: AbortSignal,
+): Failure {
   if (thrown instanceof Failure) return thrown;
   if (interrupted.aborted) return new Failure('cancelled', 'reject', 'interrupted', thrown);
-  const { origin } = new URL(url);
-  if (late.aborted) {
-    return new Failure('timeout', 'retry', `${origin} did not answer within ${TIMEOUT_MS / 1000} s`, thrown);
-  }
-  const hint = 'is `coppice serve` running there? Name another address with --server or COPPICE_SERVER';
-  const message = `cannot reach Coppice at ${origin} (${causeOf(thrown)}): ${hint}`;
-  return new Failure('unavailable', 'retry', message, thrown);
+  if (!late.aborted) return unreachable(url, credentials.tls, thrown);
+  const message = `${url.origin} did not answer within ${TIMEOUT_MS / 1000} s`;
+  return new Failure('timeout', 'retry', message, thrown);
 }
 
-/** The JSON of a 2xx answer; otherwise a failure with what the daemon says is wrong. */
-function resultOf(url: string, response: Response, text: string): unknown {
+/** The JSON of a 2xx answer; otherwise a failure with what the daemon says is wrong, and what can be done. */
+function resultOf(
+  url: URL,
+  { status, contentType, location, text }: HttpAnswer,
+  shown: ClientCredentials,
+): unknown {
   const body = parseJson(text);
-  if (response.ok && body !== undefined) return body;
-  const said =
-    saidIn(body) ?? `not an answer of Coppice: ${response.headers.get('content-type') ?? 'no content type'}`;
-  throw new DaemonRefused(url, said, { status: response.status, body });
+  if (status >= 200 && status < 300 && body !== undefined) return body;
+  const said = saidIn(body) ?? `not an answer of Coppice: ${contentType ?? 'no content type'}`;
+  const hint = hintOn(status, shown, location);
+  throw new DaemonRefused(url.href, `${said}${hint === null ? '' : `; ${hint}`}`, { status, body });
+}
+
+/** What whoever got the status can do about it; null where what the daemon says must do. */
+function hintOn(status: number, { shown }: ClientCredentials, location: string | null): string | null {
+  if (location !== null && status >= 300 && status < 400)
+    return `it redirects to ${location}, which is not followed; name the daemon itself with --server`;
+  if (status === 401) return shown === null ? HOW_TO_SHOW : `${shown} is not accepted there`;
+  return status === 403 && shown !== null ? `${shown} does not suffice` : null;
 }
 
 /** `error: detail`; null when the body is not an error of the API. */
@@ -118,13 +142,6 @@ function saidIn(body: unknown): string | null {
   if (typeof body !== 'object' || body === null || !('error' in body)) return null;
   const detail = 'detail' in body && typeof body.detail === 'string' ? `: ${body.detail}` : '';
   return `${String(body.error)}${detail}`;
-}
-
-/** Node's fetch hides what happened (`ECONNREFUSED`) in the cause of a "fetch failed". */
-function causeOf(thrown: unknown): string {
-  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-  if (!(cause instanceof Error)) return String(cause);
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }
 
 function parseJson(text: string): unknown {

@@ -3,6 +3,7 @@ import { Failure } from '../base/failure.ts';
 import { formatProblem } from '../config/file-problem.ts';
 import type { Sample } from '../engine/explain.ts';
 import { DEFAULT_SERVER } from './client.ts';
+import { addCredentialOptions, type CredentialOptions } from './credentials.ts';
 import { answerFromFiles, type FilePorts } from './explain-files.ts';
 import { drawExplanation, EXPLANATION } from './explain-view.ts';
 import { readData, readInput } from './input.ts';
@@ -12,7 +13,7 @@ import { plain } from './table.ts';
 
 const DEFAULT_RULES = './rules';
 
-interface ExplainOptions {
+interface ExplainOptions extends CredentialOptions {
   readonly alert?: string;
   readonly event?: string;
   readonly rule?: string;
@@ -32,7 +33,7 @@ export type ExplainPorts = RemotePorts & FilePorts;
  * would decide now, else on rule files alone. Nothing is sent on, recorded or started. 1 when part of the sample was rejected.
  */
 export function explainCommand(io: Io, ports: ExplainPorts = {}): Command {
-  return quietCommand('explain', io)
+  const command = quietCommand('explain', io)
     .description('tells what every rule concludes of an alert or event, and why')
     .addOption(new Option('--alert <file>', 'alerts, JSON or YAML; - for standard input').conflicts('event'))
     .option('--event <file>', 'CloudEvents, JSON or YAML; - for standard input')
@@ -51,10 +52,10 @@ export function explainCommand(io: Io, ports: ExplainPorts = {}): Command {
         `ask a running daemon instead (without url COPPICE_SERVER, or ${DEFAULT_SERVER})`,
       ).conflicts(['rules', 'cloud']),
     )
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
-    .action((options: ExplainOptions) =>
-      options.server === undefined ? byFiles(io, ports, options) : byDaemon(io, ports, options),
-    );
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'));
+  return addCredentialOptions(command).action((options: ExplainOptions) =>
+    options.server === undefined ? byFiles(io, ports, options) : byDaemon(io, ports, options),
+  );
 }
 
 function byDaemon(io: Io, ports: ExplainPorts, options: ExplainOptions): Promise<void> {
@@ -62,7 +63,7 @@ function byDaemon(io: Io, ports: ExplainPorts, options: ExplainOptions): Promise
   return withClient(
     io,
     ports,
-    { server: typeof server === 'string' ? server : serverIn(io) },
+    { ...options, server: typeof server === 'string' ? server : serverIn(io) },
     async (client) => {
       const body = { ...(await sampleOf(options, ports)), ...(rule !== undefined && { rule }) };
       tell(io, options, await client.post('/api/v1/explain', body));

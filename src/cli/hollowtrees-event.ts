@@ -1,6 +1,6 @@
 import { Failure } from '../base/failure.ts';
 import { ALERT_TYPE_PREFIX } from '../engine/event.ts';
-import { type CloudEventMessage, messageV2 } from '../grpc/messages.ts';
+import type { OutgoingEvent } from '../grpc/messages.ts';
 import type { Alert, CloudEvent } from './sample.ts';
 
 /** What CloudEvents 1.0 names; every other attribute is an extension. */
@@ -16,24 +16,24 @@ const SPECIFIED = new Set([
 export function eventOfAlert(
   alert: Alert,
   stamp: { readonly id: string; readonly now: number },
-): CloudEventMessage {
+): OutgoingEvent {
   const { labels, startsAt, generatorURL } = alert;
   if (isResolved(alert, stamp.now)) {
     const message =
       'a resolved alert cannot be sent over gRPC, whose messages have no status; send it over HTTP';
     throw new Failure('invalid_request', 'reject', message);
   }
-  return messageV2({
+  return {
     id: stamp.id,
     type: `${ALERT_TYPE_PREFIX}${labels['alertname'] ?? ''}`,
     source: generatorURL ?? 'coppice',
     time: startsAt ?? new Date(stamp.now).toISOString(),
     labels,
-  });
+  };
 }
 
 /** The event as a Hollowtrees v2 engine would send it. Labels are read from it as over HTTP. */
-export function eventOfCloudEvent(event: CloudEvent): CloudEventMessage {
+export function eventOfCloudEvent(event: CloudEvent): OutgoingEvent {
   const { id, type, source, time = '', data } = event;
   const extensions = Object.entries(event).filter(([name]) => !SPECIFIED.has(name));
   const content = isObject(data) ? data : {};
@@ -42,7 +42,7 @@ export function eventOfCloudEvent(event: CloudEvent): CloudEventMessage {
     ...scalarsOf(content),
     ...scalarsOf(content['labels']),
   };
-  return messageV2({ id, type, source, time, labels });
+  return { id, type, source, time, labels };
 }
 
 /** Alertmanager says so; of Prometheus' alerts the end tells, which is the year 1 where there is none. */

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { authCommand } from './auth.ts';
 import { checkCommand } from './check.ts';
 import { configCommand } from './config-show.ts';
 import { decisionsCommand } from './decisions.ts';
@@ -38,6 +39,7 @@ export function program(io: Io, about: { readonly version: string; readonly rule
     pauseCommand(io),
     resumeCommand(io),
     configCommand(io),
+    authCommand(io),
   ];
   for (const command of commands) root.addCommand(command);
   return root;

@@ -2,18 +2,21 @@ import { Command, Option } from 'commander';
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
-import { type Client, createClient, DEFAULT_SERVER } from './client.ts';
+import { given } from '../base/given.ts';
+import { type Client, createClient, DEFAULT_SERVER, serverUrl } from './client.ts';
+import { addCredentialOptions, type CredentialOptions, readCredentials } from './credentials.ts';
 import type { Io } from './io.ts';
 import { plain } from './table.ts';
+import type { SendRequest } from './transport.ts';
 
 /** What tests put in place of the network and the time. */
 export interface RemotePorts {
-  readonly fetch?: typeof fetch;
+  readonly send?: SendRequest;
   readonly clock?: Clock;
 }
 
 /** Options of every command that speaks to a running daemon. */
-export interface RemoteOptions {
+export interface RemoteOptions extends CredentialOptions {
   readonly server: string;
   readonly output: 'table' | 'json';
 }
@@ -30,9 +33,10 @@ export function quietCommand(name: string, io: Io): Command {
 
 /** A command that speaks to a running daemon. */
 export function remoteCommand(name: string, io: Io): Command {
-  return quietCommand(name, io)
+  const command = quietCommand(name, io)
     .option('--server <url>', 'address of the daemon (COPPICE_SERVER)', serverIn(io))
     .addOption(outputOption());
+  return addCredentialOptions(command);
 }
 
 /** `-o table|json`. */
@@ -49,13 +53,18 @@ export function serverIn(io: Io): string {
 /** Runs `work` with a client; a failure is told on stderr and is exit code 2, an interrupt 130. */
 export async function withClient(
   io: Io,
-  { fetch, clock }: RemotePorts,
-  { server }: Pick<RemoteOptions, 'server'>,
+  ports: RemotePorts,
+  options: Pick<RemoteOptions, 'server'> & CredentialOptions,
   work: (client: Client) => Promise<void>,
 ): Promise<void> {
-  await reporting(io, () => {
-    const ports = { ...(fetch && { fetch }), ...(clock && { clock }) };
-    return work(createClient({ server, interrupted: io.interrupted, ...ports }));
+  await reporting(io, async () => {
+    const { server } = options;
+    const { protocol, hostname } = serverUrl(server);
+    const peer = { host: hostname.replace(/^\[|\]$/g, ''), encrypted: protocol === 'https:' };
+    const credentials = await readCredentials(io, options, peer);
+    const { send, clock } = ports;
+    const client = { server, credentials, interrupted: io.interrupted, ...given({ send, clock }) };
+    await work(createClient(client));
   });
 }
 

@@ -4,8 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { idMaker } from '../base/id.ts';
 import { systemRandom } from '../base/random.ts';
-import { createHollowtreesClient } from '../grpc/client.ts';
-import type { CloudEventMessage } from '../grpc/messages.ts';
+import { deliverOverGrpc } from './grpc-delivery.ts';
 import { eventOfAlert, eventOfCloudEvent } from './hollowtrees-event.ts';
 import { type ReadInput, readData, readInput } from './input.ts';
 import type { Io } from './io.ts';
@@ -44,7 +43,10 @@ export function sendCommand(io: Io, ports: SendPorts = {}): Command {
     .description('sends a sample to a daemon')
     .addOption(new Option('--alert <file>', 'alerts, JSON or YAML; - for standard input').conflicts('event'))
     .option('--event <file>', 'CloudEvents, JSON or YAML; - for standard input')
-    .option('--grpc <host:port>', "over Hollowtrees' gRPC interface instead of HTTP")
+    .option(
+      '--grpc <address>',
+      "over Hollowtrees' gRPC interface instead of HTTP: host:port, or grpcs://host:port for TLS",
+    )
     .action((options: SendOptions) => {
       const { grpc } = options;
       return grpc === undefined ? overHttp(io, ports, options) : overGrpc(io, ports, { ...options, grpc });
@@ -72,27 +74,9 @@ function overGrpc(io: Io, ports: SendPorts, options: SendOptions & { readonly gr
         ),
       event: (written) => readEvents(written).map(eventOfCloudEvent),
     });
-    tell(io, options, await deliver(options.grpc, events, io.interrupted));
+    const rejected = await deliverOverGrpc(io, options, events);
+    tell(io, options, { accepted: events.length - rejected.length, rejected });
   });
-}
-
-/** One call an event, in order: what comes later may rest on what came before. */
-async function deliver(
-  address: string,
-  events: readonly CloudEventMessage[],
-  interrupted: AbortSignal,
-): Promise<Receipt> {
-  const client = await createHollowtreesClient(address, interrupted);
-  const rejected: { index: number; error: string }[] = [];
-  try {
-    for (const [index, event] of events.entries()) {
-      const error = await client.handle(event);
-      if (error !== null) rejected.push({ index, error });
-    }
-  } finally {
-    client.close();
-  }
-  return { accepted: events.length - rejected.length, rejected };
 }
 
 /** Reads the file that is given and hands its value to the reader of its kind. */

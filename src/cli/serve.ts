@@ -4,6 +4,8 @@ import { systemClock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import { systemRandom } from '../base/random.ts';
 import { formatProblem } from '../config/file-problem.ts';
+import { LockRejected } from '../config/lock.ts';
+import { lockFilesOf } from '../config/lock-settings.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Io } from './io.ts';
 import { quietCommand, reporting } from './remote-command.ts';
@@ -28,18 +30,26 @@ async function serve(io: Io, options: AppOptions): Promise<void> {
   const app = await start(io, options);
   if (app === null) return;
   const { http, grpc } = app;
-  io.err(`coppice ${options.version}: http://${http.host}:${http.port}, gRPC on ${grpc.host}:${grpc.port}\n`);
+  const { httpLock, grpcLock } = options;
+  const scheme = (httpLock?.tls ?? null) === null ? 'http' : 'https';
+  const doors = `${scheme}://${http.host}:${http.port}, gRPC on ${grpc.host}:${grpc.port}`;
+  io.err(`coppice ${options.version}: ${doors} (HTTP ${described(httpLock)}; gRPC ${described(grpcLock)})\n`);
   const stopReloading = io.onHangup(() => void app.reload());
   await untilAborted(io.interrupted);
   stopReloading();
   await app.stop();
 }
 
+function described(files: AppOptions['httpLock']): string {
+  const { auth = null, tls = null } = files ?? {};
+  return `${auth === null ? 'without a lock' : 'locked'}, ${tls === null ? 'without TLS' : 'TLS'}`;
+}
+
 async function start(io: Io, options: AppOptions): Promise<App | null> {
   try {
     return await startApp(options, { clock: systemClock, random: systemRandom });
   } catch (thrown) {
-    if (!(thrown instanceof RulesRejected)) throw thrown;
+    if (!(thrown instanceof RulesRejected || thrown instanceof LockRejected)) throw thrown;
     for (const problem of thrown.problems) io.err(`${formatProblem(problem)}\n`);
     io.err(`coppice: ${asFailure(thrown).message}; nothing was started\n`);
     io.exit(2);
@@ -53,6 +63,12 @@ function optionsOf(settings: Settings, version: string, io: Io): AppOptions {
     http: settings['http.listen'],
     grpc: settings['grpc.listen'],
     grpcAnswer: settings['grpc.answer'],
+    httpLock: lockFilesOf(settings, 'http'),
+    grpcLock: lockFilesOf(settings, 'grpc'),
+    limits: {
+      requestsPerSecond: settings['limits.requestsPerSecond'],
+      connections: settings['limits.connections'],
+    },
     rules: settings.rules,
     pollIntervalMs: settings['reload.pollInterval'],
     debounceMs: settings['reload.debounce'],
@@ -61,6 +77,7 @@ function optionsOf(settings: Settings, version: string, io: Io): AppOptions {
     launchVia: settings['aws.launchVia'],
     ownInstance: ownInstanceOf(settings, io),
     recommenderUrl: settings['recommender.url'],
+    plugins: settings.plugins,
     statePath: settings['state.url'].replace(/^sqlite:/, ''),
     retentionMs: settings['state.retention'],
     dedupWindowMs: settings['inbox.dedupWindow'],

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { given } from '../base/given.ts';
 import {
   type ActionSpec,
+  type ChainedSpec,
   HEADROOMS,
-  type HttpAction,
   type InChain,
   LIFECYCLE_HOOKS,
   type RemovalSpec,
@@ -126,17 +126,35 @@ const inChain = {
     .describe('How often it is tried again, whole, after it failed and left nothing behind.'),
 };
 
-const httpAction = z
-  .strictObject(
-    { http: http.describe('Ask another system, and go on when it agrees.') },
-    {
-      error: keysElsewhere(
-        Object.keys(inChain),
-        'only actions of then have it, and those of beforeRelease share the time of waits.beforeRelease, and fail and are tried again with their swap',
-      ),
-    },
-  )
-  .transform((given): HttpAction => ({ kind: 'http', http: given.http }));
+const plugin = z
+  .strictObject({
+    name: z.string().min(1).describe('Which one: a name of the setting plugins.'),
+    timeout: duration(1000).optional().describe('Longest time for one call. Default: that of the setting.'),
+  })
+  .transform(({ name, timeout }) => ({ name, timeoutMs: timeout ?? null }));
+
+const ASKS = {
+  http: http.describe('Ask another system, and go on when it agrees.'),
+  plugin: plugin.describe('Send the event on to an external plugin, and go on when it has done its part.'),
+};
+
+const notInSwap = {
+  error: keysElsewhere(
+    Object.keys(inChain),
+    'only actions of then have it, and those of beforeRelease share the time of waits.beforeRelease, and fail and are tried again with their swap',
+  ),
+};
+const chainedAction: z.ZodType<ChainedSpec> = z.union(
+  [
+    z
+      .strictObject({ http: ASKS.http }, notInSwap)
+      .transform((given): ChainedSpec => ({ kind: 'http', http: given.http })),
+    z
+      .strictObject({ plugin: ASKS.plugin }, notInSwap)
+      .transform((given): ChainedSpec => ({ kind: 'plugin', plugin: given.plugin })),
+  ],
+  { error: oneFormOf('http', 'plugin') },
+);
 
 const swap: z.ZodType<SwapSpec> = z
   .strictObject({
@@ -163,7 +181,7 @@ const swap: z.ZodType<SwapSpec> = z
         'The old instance is going away anyway; cooldown, budgets, minHealthy and minInstanceAge do not bind.',
       ),
     beforeRelease: z
-      .array(httpAction)
+      .array(chainedAction)
       .default([])
       .describe('Actions to run, in order, before the old instance leaves.'),
     fallbackToOnDemand: z
@@ -239,12 +257,15 @@ const terminateAction = z
   })
   .transform((given): ActionSpec => ({ kind: 'terminate', terminate: given.terminate, ...chained(given) }));
 const httpInChain = z
-  .strictObject({ http: http.describe('Ask another system, and go on when it agrees.'), ...inChain })
+  .strictObject({ http: ASKS.http, ...inChain })
   .transform((given): ActionSpec => ({ kind: 'http', http: given.http, ...chained(given) }));
+const pluginInChain = z
+  .strictObject({ plugin: ASKS.plugin, ...inChain })
+  .transform((given): ActionSpec => ({ kind: 'plugin', plugin: given.plugin, ...chained(given) }));
 
 /** One entry of a rule's `then`. */
 export const action: z.ZodType<ActionSpec> = z
-  .union([swapAction, detachAction, terminateAction, httpInChain], {
-    error: oneFormOf('swap', 'detach', 'terminate', 'http'),
+  .union([swapAction, detachAction, terminateAction, httpInChain, pluginInChain], {
+    error: oneFormOf('swap', 'detach', 'terminate', 'http', 'plugin'),
   })
-  .meta({ id: 'action', description: 'One of swap, detach, terminate or http.' });
+  .meta({ id: 'action', description: 'One of swap, detach, terminate, http or plugin.' });

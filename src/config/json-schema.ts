@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accessSchema } from './access-schema.ts';
 import { ruleFileSchema } from './rule-file.ts';
 import { ruleTestFileSchema } from './rule-test-schema.ts';
 
@@ -19,6 +20,11 @@ export function ruleTestFileJsonSchema(): FileJsonSchema {
     title: 'Tests of a Coppice rule file',
     description: 'Tests of rules of Coppice. Printed by `coppice schema --tests`.',
   });
+}
+
+/** Of access files. @internal for the documents */
+export function accessFileJsonSchema(): FileJsonSchema {
+  return jsonSchema(accessSchema, { title: 'Coppice access file', description: 'Who may use the doors.' });
 }
 
 function jsonSchema(of: z.ZodType, about: { readonly title: string; readonly description: string }) {

@@ -40,7 +40,11 @@ export function keptFiles(
  * The kept rules, if they are those of the same paths: with other paths other rules are meant, and a misspelt path must not
  * bring old rules into force in silence. They are checked like any others.
  */
-export async function recover(paths: readonly string[], store: KeptRules): Promise<Recovery> {
+export async function recover(
+  paths: readonly string[],
+  store: KeptRules,
+  plugins?: readonly string[],
+): Promise<Recovery> {
   const kept = await store.keptRules().catch(asFailure);
   if (kept === null) return nothing('no rules are kept from an earlier start');
   if (kept instanceof Error)
@@ -49,7 +53,7 @@ export async function recover(paths: readonly string[], store: KeptRules): Promi
   if (JSON.stringify(kept.paths) !== JSON.stringify(absolute(paths)))
     return nothing(`the rules that are kept come from other paths: ${kept.paths.join(', ')}`);
   if (hashOf(files) !== hash) return nothing('the rules that are kept are damaged');
-  const loaded = loadSnapshot({ hash, files, problems: [] });
+  const loaded = loadSnapshot({ hash, files, problems: [] }, plugins);
   if (loaded.kind === 'loaded') return { kind: 'recovered', loaded, keptAt };
   const errors = loaded.problems.filter(isError);
   const first = errors[0] === undefined ? '' : `, first ${formatProblem(errors[0])}`;

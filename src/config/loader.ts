@@ -30,9 +30,12 @@ export async function loadRules(paths: readonly string[], fs?: SnapshotFs): Prom
   return loadSnapshot(await takeSnapshot(paths, fs));
 }
 
-/** Checks what was read before; as `loadRules`. */
-export function loadSnapshot({ hash, files, problems: unread }: Snapshot): LoadResult {
-  const { problems: found, ...lists } = mergeRules(files);
+/** Checks what was read before; as `loadRules`. `plugins` are those that the settings have; when left out they are not known. */
+export function loadSnapshot(
+  { hash, files, problems: unread }: Snapshot,
+  plugins?: readonly string[],
+): LoadResult {
+  const { problems: found, ...lists } = mergeRules(files, plugins);
   const problems = [...unread, ...found];
   if (hash === null || problems.some(isError)) return { kind: 'rejected', hash, problems };
   return { kind: 'loaded', hash, files: files.map(({ file }) => file), warnings: problems, ...lists };

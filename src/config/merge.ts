@@ -1,3 +1,4 @@
+import { given } from '../base/given.ts';
 import { MOST_NAMED } from '../engine/inline.ts';
 import { lint } from '../engine/lint.ts';
 import type { PolicySpec } from '../engine/policy.ts';
@@ -17,17 +18,19 @@ export interface RuleLists {
 /**
  * Reads and merges rule files: structure first, then names, then the engine's lint over all that is well-formed.
  * `problems` has everything that is wrong with any file, up to MOST_PROBLEMS; the lists are only of use when none of them is
- * an error.
+ * an error. `plugins` are those that rules may name; when left out any.
  */
 export function mergeRules(
   files: readonly { readonly file: string; readonly text: string }[],
+  plugins?: readonly string[],
 ): RuleLists & { readonly problems: readonly FileProblem[] } {
-  return mergeRuleFiles(readAll(files));
+  return mergeRuleFiles(readAll(files), plugins);
 }
 
 /** As `mergeRules`, of files that were read before. */
 export function mergeRuleFiles(
   read: readonly RuleFile[],
+  plugins?: readonly string[],
 ): RuleLists & { readonly problems: readonly FileProblem[] } {
   const rules = read.flatMap((one) => one.rules);
   const policies = read.flatMap((one) => one.policies);
@@ -40,7 +43,8 @@ export function mergeRuleFiles(
   const entries: Entries = { rules, policies, conditions };
   const tooMany = tooManyConditions(conditions);
   const named = tooMany.length === 0 ? namesOf(read) : null;
-  const found = lint(tooMany.length === 0 ? lists : { ...lists, conditions: {} });
+  const linted = { ...lists, ...given({ plugins }) };
+  const found = lint(tooMany.length === 0 ? linted : { ...linted, conditions: {} });
   const problems = [
     ...read.flatMap((one) => one.problems),
     ...sameNames('rule', rules),

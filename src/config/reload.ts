@@ -1,21 +1,20 @@
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import { compileRuleset, type Ruleset } from '../engine/ruleset.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type FileProblem, isError, wholeFile } from './file-problem.ts';
+import { Follower } from './follower.ts';
 import { type KeptFiles, type KeptRules, keptFiles, recover } from './kept-rules.ts';
 import { type Loaded, loadSnapshot, type Rejected } from './loader.ts';
 import { frozenFiles, type ReadMounts, readMounts } from './mounts.ts';
 import { type Snapshot, type SnapshotFs, takeSnapshot } from './snapshot.ts';
-import { type Watch, type Watching, watchDirectories } from './watch.ts';
+import type { Watch } from './watch.ts';
 
 /** 48 bits: a gauge is a float64, exact for whole numbers up to 2^53. */
 const HASH_DIGITS = 12;
 /** Problems that get a line each in the log; all are in the answer of a reload, and `coppice check` prints them. */
 const MOST_LOGGED = 20;
-/** A directory in which something is written all the time is looked at after so many debounces all the same. */
-const LONGEST_DEBOUNCE = 10;
 
 /** What became of one look at the rule files. */
 export type ReloadOutcome =
@@ -43,6 +42,8 @@ export interface RulesState {
 export interface ReloaderDeps {
   /** Files, directories and globs. */
   readonly paths: readonly string[];
+  /** Names of the plugins that rules may call; any when left out. */
+  readonly plugins?: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -93,40 +94,25 @@ class RuleReloader implements Reloader {
   #files: readonly string[] = [];
   /** What is in force, and not kept yet. */
   #unkept: KeptFiles | null = null;
-  #running: Promise<unknown> | null = null;
-  #queued: Promise<ReloadOutcome> | null = null;
-  #watching: Watching | null = null;
-  #debounce: Timer | null = null;
-  /** When the first of the changes came that have not been looked at. */
-  #changedAt: number | null = null;
-  #poll: Timer | null = null;
-  #stopped = false;
-  #deaf = false;
+  readonly #follower: Follower<ReloadOutcome>;
 
   constructor(deps: ReloaderDeps) {
     this.#deps = deps;
+    this.#follower = new Follower({
+      ...deps,
+      look: () => this.#look(),
+      deaf: (err) => deps.log.warn({ err }, 'rule files cannot be watched, only polled'),
+    });
   }
 
   async start(): Promise<StartOutcome> {
-    const { watch = watchDirectories, paths } = this.#deps;
-    // Before the first look, so that no change can fall between the two.
-    this.#watching = await watch(paths, {
-      changed: () => this.#onChange(),
-      failed: (error) => this.#onDeaf(error),
-    });
-    const outcome = await this.#alone(() => this.#firstLook());
+    const outcome = await this.#follower.start(this.#deps.paths, () => this.#firstLook());
     if (outcome.kind === 'rejected') await this.stop();
-    else this.#pollLater();
     return outcome;
   }
 
   reload(): Promise<ReloadOutcome> {
-    if (this.#running === null) return this.#alone(() => this.#look());
-    this.#queued ??= this.#running.then(() => {
-      this.#queued = null;
-      return this.reload();
-    });
-    return this.#queued;
+    return this.#follower.look();
   }
 
   current(): Ruleset {
@@ -143,46 +129,8 @@ class RuleReloader implements Reloader {
     return () => this.#listeners.delete(listener);
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#debounce?.cancel();
-    this.#poll?.cancel();
-    // The look under way may be moving the watch.
-    await Promise.all([this.#running, this.#queued]);
-    this.#watching?.stop();
-  }
-
-  /** While the work is under way, whoever asks for a look waits for it. */
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = work().finally(() => {
-      this.#running = null;
-    });
-    this.#running = done;
-    return done;
-  }
-
-  #onChange(): void {
-    if (this.#stopped) return;
-    const { clock, debounceMs } = this.#deps;
-    this.#changedAt ??= clock.now();
-    const left = this.#changedAt + LONGEST_DEBOUNCE * debounceMs - clock.now();
-    this.#debounce?.cancel();
-    this.#debounce = clock.after(Math.min(debounceMs, left), () => {
-      this.#changedAt = null;
-      void this.reload();
-    });
-  }
-
-  #pollLater(): void {
-    if (this.#stopped) return;
-    this.#poll = this.#deps.clock.after(this.#deps.pollIntervalMs, () => {
-      void this.reload().then(() => this.#pollLater());
-    });
-  }
-
-  #onDeaf(error: unknown): void {
-    if (!this.#deaf) this.#deps.log.warn({ err: error }, 'rule files cannot be watched, only polled');
-    this.#deaf = true;
+  stop(): Promise<void> {
+    return this.#follower.stop();
   }
 
   async #firstLook(): Promise<StartOutcome> {
@@ -202,7 +150,7 @@ class RuleReloader implements Reloader {
   async #look(): Promise<ReloadOutcome> {
     try {
       // First, so that what changes after the snapshot is seen by the watch that is then in place.
-      if (!this.#stopped) await this.#watching?.refresh();
+      await this.#follower.refresh();
       const snapshot = await takeSnapshot(this.#deps.paths, this.#deps.fs);
       this.#files = snapshot.files.map(({ file }) => file);
       const outcome = this.#known(snapshot.hash) ?? this.#judge(snapshot);
@@ -230,8 +178,8 @@ class RuleReloader implements Reloader {
   }
 
   #judge(snapshot: Snapshot): ReloadOutcome {
-    const { paths, clock, metrics } = this.#deps;
-    const loaded = loadSnapshot(snapshot);
+    const { paths, plugins, clock, metrics } = this.#deps;
+    const loaded = loadSnapshot(snapshot, plugins);
     if (loaded.kind === 'rejected') return this.#reject(loaded);
     const { generation, hash } = this.#putInForce(loaded, clock.now());
     this.#source = 'files';
@@ -277,8 +225,8 @@ class RuleReloader implements Reloader {
 
   /** Puts the kept rules in force, after the first look found no good ones. */
   async #recover(problems: readonly FileProblem[]): Promise<StartOutcome> {
-    const { paths, kept, log } = this.#deps;
-    const recovery = await recover(paths, kept);
+    const { paths, plugins, kept, log } = this.#deps;
+    const recovery = await recover(paths, kept, plugins);
     if (recovery.kind === 'nothing') return { kind: 'rejected', problems, because: recovery.because };
     const { generation, hash } = this.#putInForce(recovery.loaded, recovery.keptAt);
     this.#source = 'kept';

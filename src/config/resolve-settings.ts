@@ -1,5 +1,8 @@
 import { closest, suggestion } from '../engine/suggest.ts';
-import { isLoopback } from './setting-types.ts';
+import { isClientVariable } from './client-variables.ts';
+import { lockProblems } from './lock-settings.ts';
+import type { Mistake } from './schema-issues.ts';
+import type { SettingType } from './setting-types.ts';
 import {
   environmentName,
   isSettingName,
@@ -54,16 +57,18 @@ export function resolveSettings({ flags, env, file }: SettingSources): ResolvedS
     values[name] = SETTINGS[name].default;
     origins[name] = { kind: 'default', where: 'default' };
   }
-  for (const { name, raw, origin } of found.flatMap((source) => source.found)) {
-    const { type } = SETTINGS[name];
-    const parsed = type.parse(raw);
+  for (const one of found.flatMap((source) => source.found)) {
+    const { name, raw, origin } = one;
+    const parsed = SETTINGS[name].type.parse(raw);
     if (parsed !== null) values[name] = parsed.value;
-    else problems.push({ where: origin.where, message: `${name} must be ${type.expected}` });
+    else problems.push(...problemsWith(one));
     origins[name] = origin;
   }
   // Every name of the table was set above.
   const settings = values as Settings;
-  problems.push(...exposed(settings, origins));
+  problems.push(
+    ...lockProblems(settings).map(({ name, message }) => ({ where: origins[name].where, message })),
+  );
   return problems.length === 0 ? { kind: 'ok', settings, origins } : { kind: 'bad', problems };
 }
 
@@ -71,6 +76,15 @@ interface Found {
   readonly name: SettingName;
   readonly raw: unknown;
   readonly origin: Origin;
+  /** Where a part of the value stands; absent where that is all one. */
+  readonly placeOf?: (part: Pick<Mistake, 'path' | 'at'>) => string;
+}
+
+function problemsWith({ name, raw, origin, placeOf }: Found): readonly SettingProblem[] {
+  const type: SettingType<unknown> = SETTINGS[name].type;
+  const mistakes = type.mistakes?.(raw) ?? [];
+  if (mistakes.length === 0) return [{ where: origin.where, message: `${name} must be ${type.expected}` }];
+  return mistakes.map(({ message, ...part }) => ({ where: placeOf?.(part) ?? origin.where, message }));
 }
 
 interface Source {
@@ -98,7 +112,8 @@ function fromEnvironment(env: SettingSources['env']): Source {
     if (!variable.startsWith(PREFIX) || raw === undefined || raw === '') continue;
     const word = variable.slice(PREFIX.length);
     const name = names.get(word);
-    const near = OF_KUBERNETES.test(variable) ? null : closest(word, [...names.keys()]);
+    const others = OF_KUBERNETES.test(variable) || isClientVariable(variable);
+    const near = others ? null : closest(word, [...names.keys()]);
     if (name !== undefined) found.push({ name, raw, origin: { kind: 'environment', where: variable } });
     else if (near !== null)
       problems.push({
@@ -118,12 +133,20 @@ function fromFile(file: SettingSources['file']): Source {
     .filter(({ code }) => code !== 'empty-file')
     .map((problem): SettingProblem => ({ where: at(problem), message: problem.message }));
   const found = new Map<SettingName, Found>();
+  // The first step of a mistake's path is the name of the setting, which the file may write in several.
+  const placesIn = (setting: Path): NonNullable<Found['placeOf']> => {
+    return (part) =>
+      at(source?.place([...setting, ...part.path.slice(1)], part.at) ?? { line: 1, column: 1 });
+  };
   for (const path of source === null ? [] : leaves(source.data, [])) {
     const name = path.join('.');
     const where = at(source?.place(path, 'key') ?? { line: 1, column: 1 });
     if (!isSettingName(name)) problems.push({ where, message: noSuchSetting(name) });
     else if (found.has(name)) problems.push({ where, message: `${name} is given twice; delete one of them` });
-    else found.set(name, { name, raw: valueAt(source?.data, path), origin: { kind: 'file', where } });
+    else {
+      const raw = valueAt(source?.data, path);
+      found.set(name, { name, raw, origin: { kind: 'file', where }, placeOf: placesIn(path) });
+    }
   }
   return { found: [...found.values()], problems };
 }
@@ -143,17 +166,3 @@ function noSuchSetting(name: string): string {
   if (name === '' || isSection(name)) return `${name || 'the file'} must be a map of settings`;
   return `there is no setting '${name}'; ${suggestion(name, SETTING_NAMES)}`;
 }
-
-function exposed(
-  settings: Settings,
-  origins: Readonly<Record<SettingName, Origin>>,
-): readonly SettingProblem[] {
-  if (settings['insecure.noAuth']) return [];
-  return (['http.listen', 'grpc.listen'] as const)
-    .filter((name) => !isLoopback(settings[name]))
-    .map((name) => ({ where: origins[name].where, message: `${name} ${EXPOSED}` }));
-}
-
-const EXPOSED =
-  'can be reached by other machines, and there is no authentication yet; listen on 127.0.0.1 behind a proxy that ' +
-  'authenticates, or accept that anyone who reaches it can have instances replaced: --insecure.noAuth';

@@ -49,7 +49,7 @@ function reasonOf<T extends string>(what: string, known: [T, ...T[]]): z.ZodEnum
   });
 }
 const actionKind = z.enum(
-  membersOf<ActionSpec['kind']>({ swap: true, detach: true, terminate: true, http: true }),
+  membersOf<ActionSpec['kind']>({ swap: true, detach: true, terminate: true, http: true, plugin: true }),
 );
 const ruleName = z.string().min(1);
 const group = z.string().min(1).describe('Name of the group, or account/region/name.');

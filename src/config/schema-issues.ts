@@ -68,22 +68,37 @@ export function keysElsewhere(
       : undefined;
 }
 
+type Checked<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'wrong'; readonly mistakes: readonly Mistake[] };
+
 /**
  * Checks data, or the part of it that a path leads to, against a schema: its output, or the mistakes in it, the first
  * hundred. Paths and messages are as from the top of the data.
  */
-export function checkSchema<T>(
-  schema: z.ZodType<T>,
-  data: unknown,
-  above: Path = [],
-):
-  | { readonly kind: 'ok'; readonly value: T }
-  | { readonly kind: 'wrong'; readonly mistakes: readonly Mistake[] } {
+export function checkSchema<T>(schema: z.ZodType<T>, data: unknown, above: Path = []): Checked<T> {
   const result = schema.safeParse(valueAt(data, above), { error: describe });
-  if (result.success) return { kind: 'ok', value: result.data };
-  const issues = result.error.issues.slice(0, MOST_MISTAKES);
-  const found = issues.flatMap((issue) => flatten(issue, data, above)).slice(0, MOST_MISTAKES);
+  return result.success ? { kind: 'ok', value: result.data } : wrong(result.error, data, above);
+}
+
+/** As `checkSchema`, for a file that may hold secrets in the wrong places: no message repeats a value. */
+export function checkSecretly<T>(schema: z.ZodType<T>, data: unknown): Checked<T> {
+  const result = schema.safeParse(data, { error: describeSecretly });
+  return result.success ? { kind: 'ok', value: result.data } : wrong(result.error, shapeOf(data), []);
+}
+
+function wrong({ issues }: z.ZodError, data: unknown, above: Path): Checked<never> {
+  const candidates = issues.slice(0, MOST_MISTAKES).flatMap((issue) => flatten(issue, data, above));
+  const found = candidates.slice(0, MOST_MISTAKES);
   return { kind: 'wrong', mistakes: found.filter((one) => !isMisspelledOf(one, found)) };
+}
+
+/** The data with an empty map in the place of each value that a message could repeat. */
+function shapeOf(data: unknown): unknown {
+  if (isScalar(data)) return {};
+  if (Array.isArray(data)) return data.map(shapeOf);
+  if (typeof data !== 'object' || data === null) return data;
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, shapeOf(value)]));
 }
 
 /** Before it is known which branch of a union was meant, an issue of a branch may be about anything. */
@@ -111,6 +126,11 @@ function describe(issue: z.core.$ZodRawIssue): string {
   if (issue.code === 'too_small') return describeSmall(issue);
   if (issue.code === 'too_big') return describeBig(issue);
   return UNDECIDED;
+}
+
+/** Without the advice to put this very value in quotes. */
+function describeSecretly(issue: z.core.$ZodRawIssue): string {
+  return describe(issue.code === 'invalid_type' ? { ...issue, input: undefined } : issue);
 }
 
 /** The message of a check without one of its own; of a union the branches then say more. */

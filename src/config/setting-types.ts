@@ -1,5 +1,6 @@
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { INSTANCE_ID } from '../base/instance-id.ts';
+import type { Mistake } from './schema-issues.ts';
 
 /** How one kind of setting is read and shown. */
 export interface SettingType<T> {
@@ -7,6 +8,8 @@ export interface SettingType<T> {
   readonly expected: string;
   /** The value of a flag, a variable or a file; null when it is none. */
   parse(raw: unknown): { readonly value: T } | null;
+  /** What exactly is wrong with a value that is none, where that can be told; paths and messages as from above the setting. */
+  mistakes?(raw: unknown): readonly Mistake[];
   /** The value as `config show` prints it; secrets are covered. */
   show(value: T): ShownValue;
 }
@@ -123,6 +126,13 @@ export const service: SettingType<string | null> = {
     const url = read === null ? null : URL.parse(String(read.value));
     return url !== null && url.username === '' && url.password === '' && url.search === '' ? read : null;
   },
+  show: (value) => value,
+};
+
+/** Path of a file, or none. */
+export const filePath: SettingType<string | null> = {
+  expected: 'the path of a file',
+  parse: (raw) => (typeof raw === 'string' && raw !== '' && !raw.includes('\0') ? { value: raw } : null),
   show: (value) => value,
 };
 

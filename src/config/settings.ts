@@ -1,9 +1,11 @@
 import type { LogLevel } from '../telemetry/log.ts';
+import { plugins } from './plugin-settings.ts';
 import {
   address,
   choice,
   endpoint,
   feed,
+  filePath,
   flag,
   type ListenAddress,
   list,
@@ -48,10 +50,54 @@ export const SETTINGS = {
     'accepted',
     'A call of Hollowtrees is answered when its event is kept, or when all that it starts has ended.',
   ),
+  'http.auth.file': setting(filePath, null, 'Who may use the HTTP server: an access file.'),
+  'http.tls.cert': setting(
+    filePath,
+    null,
+    'Certificate of the HTTP server, before those of who issued it; PEM.',
+  ),
+  'http.tls.key': setting(filePath, null, 'Private key of that certificate; PEM.'),
+  'http.tls.clientCa': setting(
+    filePath,
+    null,
+    'Authorities whose client certificates the HTTP server believes; PEM.',
+  ),
+  'http.tls.clientCertificates': setting(
+    choice('optional', 'required'),
+    'optional',
+    'Whether a connection to the HTTP server without such a certificate is cut off.',
+  ),
+  'grpc.auth.file': setting(filePath, null, 'Who may use the gRPC server: an access file.'),
+  'grpc.tls.cert': setting(
+    filePath,
+    null,
+    'Certificate of the gRPC server, before those of who issued it; PEM.',
+  ),
+  'grpc.tls.key': setting(filePath, null, 'Private key of that certificate; PEM.'),
+  'grpc.tls.clientCa': setting(
+    filePath,
+    null,
+    'Authorities whose client certificates the gRPC server believes; PEM.',
+  ),
+  'grpc.tls.clientCertificates': setting(
+    choice('optional', 'required'),
+    'optional',
+    'Whether a connection to the gRPC server without such a certificate is cut off.',
+  ),
   'insecure.noAuth': setting(
     flag,
     false,
     'Allows addresses that other machines can reach although nobody has to authenticate.',
+  ),
+  'limits.requestsPerSecond': setting(
+    whole(0, 1_000_000),
+    1000,
+    'Requests a second that one client address may make at each server before it gets 503; 0 for no limit.',
+  ),
+  'limits.connections': setting(
+    whole(1, 1_000_000),
+    10_000,
+    'Connections that each server holds at most; more are refused.',
   ),
   rules: setting(
     list(/./, 'a list of paths: files, directories or globs'),
@@ -90,6 +136,11 @@ export const SETTINGS = {
     null,
     "Another recommender, of the shape of Hollowtrees', whose scores rank spot markets while it answers.",
   ),
+  plugins: setting(
+    plugins,
+    [],
+    'External plugins that rules may send events to, over a gRPC interface of Hollowtrees.',
+  ),
   'state.url': setting(
     stateUrl,
     'sqlite:./coppice.db',
@@ -110,12 +161,12 @@ export const SETTINGS = {
   'reload.pollInterval': setting(
     time(SECOND, DAY),
     30 * SECOND,
-    'How often rule files are looked at when no event tells of a change.',
+    'How often rule, access and certificate files are looked at when no event tells of a change.',
   ),
   'reload.debounce': setting(
     time(0, 60 * SECOND),
     200,
-    'How long rule files must be quiet before they are read; ten times as long at most.',
+    'How long such files must be quiet before they are read; ten times as long at most.',
   ),
   'log.level': setting(
     choice<LogLevel>('debug', 'info', 'warn', 'error', 'silent'),

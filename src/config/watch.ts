@@ -3,8 +3,11 @@ import { placesOf } from './places.ts';
 
 /** A watch on the places of rule files. */
 export interface Watching {
-  /** Looks again where the paths lead, and watches there. What changes after it has resolved is told. */
-  refresh(): Promise<void>;
+  /**
+   * Looks again where the paths lead, and watches there. What changes after it has resolved is told. With paths, these are
+   * watched from then on.
+   */
+  refresh(paths?: readonly string[]): Promise<void>;
   stop(): void;
 }
 
@@ -24,7 +27,8 @@ const MOST_MOVES = 5;
  * Watches directories and nothing else, with every event taken for a change. A watch on a file or a link stays with what was
  * there when it began; and what tries to say what happened can miss a change that comes soon after another.
  */
-export const watchDirectories: Watch = async (paths, { changed, failed }) => {
+export const watchDirectories: Watch = async (first, { changed, failed }) => {
+  let paths = first;
   let watched = '';
   let watchers: readonly FSWatcher[] = [];
   /** A watch that told of something may have lost its directory, and one made in its place can have the same inode. */
@@ -37,7 +41,8 @@ export const watchDirectories: Watch = async (paths, { changed, failed }) => {
     isSpent = true;
     changed();
   };
-  const refresh = async (): Promise<void> => {
+  const refresh = async (others: readonly string[] = paths): Promise<void> => {
+    paths = others;
     // Once more after each move: what moved in between has told nobody.
     for (let move = 1; move <= MOST_MOVES; move++) {
       const places = await placesOf(paths);

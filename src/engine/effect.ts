@@ -20,6 +20,7 @@ export function effectOf(
     case 'terminate':
       return removalEffect(action.terminate, group);
     case 'http':
+    case 'plugin':
       return null;
   }
 }

@@ -1,7 +1,7 @@
 import { formatDuration } from '../base/duration.ts';
 import { STARTS_REMEMBERED, SWAPS_REMEMBERED_MS } from './memory.ts';
 import type { LintError, LintWarning, Problem } from './problem.ts';
-import { type CooldownScope, isUrgent, type RuleSpec } from './rule.ts';
+import { type CooldownScope, isUrgent, type RuleSpec, takesOut } from './rule.ts';
 import { SCHEDULE_LABELS } from './schedule.ts';
 
 type Path = Problem['path'];
@@ -18,7 +18,7 @@ export function brakeProblems(rule: RuleSpec, at: Path, isScheduled: boolean): r
 function delayProblems({ delayMs, then }: RuleSpec, at: Path): readonly Problem[] {
   const path = [...at, 'delayMs'];
   if (!(delayMs >= 0 && Number.isFinite(delayMs))) return [error('bad-duration', 'must be a time', path)];
-  const urgent = then.some((action) => action.kind !== 'http' && isUrgent(action));
+  const urgent = then.some((action) => takesOut(action) && isUrgent(action));
   if (delayMs === 0 || !urgent) return [];
   const message = `an urgent action is for an instance that is going away: after ${formatDuration(delayMs)} it may be gone`;
   return [warning('delayed-urgent', message, path)];
@@ -52,10 +52,10 @@ function scopeProblems(scope: CooldownScope, isScheduled: boolean, path: Path): 
   ];
 }
 
-/** Every action but `http` takes the instance out of its group, so that no event can be about it any more. */
+/** An instance that an action has taken out of its group is one that no event can be about any more. */
 function afterTheInstance({ cooldown, then }: RuleSpec, at: Path): readonly Problem[] {
   const outlives = cooldown?.after === 'success' && cooldown.per.includes('instance');
-  if (!outlives || then.every(({ kind }) => kind === 'http')) return [];
+  if (!outlives || !then.some(takesOut)) return [];
   const message =
     'a cooldown of the instance that begins with the success binds nothing: by then the instance has left its group';
   return [warning('no-effect', message, [...at, 'after'])];

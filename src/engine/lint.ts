@@ -13,13 +13,16 @@ import { type Comparison, isReference } from './operators.ts';
 import type { PolicySpec } from './policy.ts';
 import { canBeTrue, type Reach } from './possibility.ts';
 import { type LintError, type LintWarning, MOST_PROBLEMS, type Problem } from './problem.ts';
-import { isUrgent, type RuleSpec, type SwapSpec, type TriggerSpec } from './rule.ts';
+import { isUrgent, pluginsOf, type RuleSpec, type SwapSpec, type TriggerSpec, takesOut } from './rule.ts';
 import { INTERNAL_TYPE_PREFIX, SCHEDULE_LABELS } from './schedule.ts';
+import { suggestion } from './suggest.ts';
 
 export interface LintInput {
   readonly rules: readonly RuleSpec[];
   readonly policies: readonly PolicySpec[];
   readonly conditions: NamedConditions;
+  /** Names of the plugins that the settings have; when left out they are not known, and not looked for. */
+  readonly plugins?: readonly string[];
 }
 
 type Path = Problem['path'];
@@ -28,9 +31,9 @@ type Path = Problem['path'];
  * Every mistake that can be found without an event, all at once, unless there are more than MOST_PROBLEMS. Errors are what would make a rule or a limit mean
  * something else than it says; what only looks unwise is a warning. Without errors, `compileRuleset` does not fail.
  */
-export function lint({ rules, policies, conditions }: LintInput): readonly Problem[] {
+export function lint({ rules, policies, conditions, plugins }: LintInput): readonly Problem[] {
   const named = namedConditionProblems(conditions);
-  const context = { conditions, namedAreFine: named.length === 0 };
+  const context = { conditions, namedAreFine: named.length === 0, plugins: plugins ?? null };
   return [
     ...firstProblems(rules, (rule, index) => ruleProblems(rule, ['rules', index], context)),
     ...duplicateNames('rules', rules),
@@ -55,6 +58,7 @@ function firstProblems<T>(
 
 interface Context {
   readonly conditions: NamedConditions;
+  readonly plugins: readonly string[] | null;
   readonly namedAreFine: boolean;
 }
 
@@ -68,6 +72,7 @@ function ruleProblems(rule: RuleSpec, at: Path, context: Context): readonly Prob
     ...targetProblems(rule, at),
     ...brakeProblems(rule, at, isOnlyScheduled(rule)),
     ...actionProblems(rule, at),
+    ...(context.plugins === null ? [] : unknownPlugins(rule, at, context.plugins)),
   ];
 }
 
@@ -194,12 +199,22 @@ function noCooldown(rule: RuleSpec, at: Path): readonly Problem[] {
 
 /** What a swap or a removal leaves is no member any more, so a second one would always be refused. */
 function chainProblems({ then }: RuleSpec, at: Path): readonly Problem[] {
-  const first = then.find(({ kind }) => kind !== 'http');
+  const first = then.find(takesOut);
   return then.flatMap((action, index) => {
-    if (first === undefined || action === first || action.kind === 'http') return [];
-    const message = `only http can follow ${first.kind}: by then the instance has left its group, so ${action.kind} would be refused`;
+    if (first === undefined || action === first || !takesOut(action)) return [];
+    const message = `only http and plugin can follow ${first.kind}: by then the instance has left its group, so ${action.kind} would be refused`;
     return [error('after-removal', message, [...at, index])];
   });
+}
+
+function unknownPlugins({ then }: RuleSpec, at: Path, known: readonly string[]): readonly Problem[] {
+  return pluginsOf(then)
+    .filter(({ name }) => !known.includes(name))
+    .map(({ name, path }) => {
+      const hint = known.length === 0 ? 'they name none' : suggestion(name, known);
+      const message = `the settings have no plugin '${name}'; ${hint}`;
+      return error('unknown-plugin', message, [...at, 'then', ...path]);
+    });
 }
 
 function swapProblems({ then }: RuleSpec, at: Path): readonly Problem[] {

@@ -36,6 +36,7 @@ export const LINT_ERRORS = {
   'unknown-condition': 'there is no condition of that name',
   'unknown-fact': 'there is no fact of that name',
   'unknown-operator': 'there is no operator of that name',
+  'unknown-plugin': 'the settings have no plugin of that name',
   'window-too-long': 'swaps, and what rules began, are not remembered for that long',
 } as const;
 

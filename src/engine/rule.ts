@@ -84,7 +84,7 @@ type Deed =
   | { readonly kind: 'swap'; readonly swap: SwapSpec }
   | { readonly kind: 'detach'; readonly detach: RemovalSpec }
   | { readonly kind: 'terminate'; readonly terminate: RemovalSpec }
-  | HttpAction;
+  | ChainedSpec;
 
 export type ActionKind = Deed['kind'];
 
@@ -107,8 +107,11 @@ export const RETRY_AFTER_MS = 30_000;
 /** How long a request that is an action of its own waits for another system to agree. */
 export const HTTP_WITHIN_MS = 300_000;
 
-/** Actions that may run inside a swap, before the old instance leaves. */
-export type ChainedSpec = HttpAction;
+/** How long an action of its own waits for a plugin that is away, or does not want calls now, before it gives up. */
+export const PLUGIN_WITHIN_MS = 300_000;
+
+/** Actions that may run inside a swap, before the old instance leaves. They ask others, and touch no instance themselves. */
+export type ChainedSpec = HttpAction | PluginAction;
 
 /** Parameters of a swap; what is null is taken from the policy. Meanings: docs/swap.md. */
 export interface SwapSpec {
@@ -187,6 +190,34 @@ export interface HttpAction {
   };
 }
 
+/** The event sent on to an external plugin, which says by its answer whether to go on. Meanings: docs/rules.md. */
+export interface PluginAction {
+  readonly kind: 'plugin';
+  readonly plugin: {
+    /** One of the setting `plugins`. */
+    readonly name: string;
+    /** Longest time for one call; null is that of the setting. */
+    readonly timeoutMs: number | null;
+  };
+}
+
+/** Whether the action takes the instance out of its group; the others only ask somebody. */
+export function takesOut({ kind }: Pick<ActionSpec, 'kind'>): boolean {
+  return kind !== 'http' && kind !== 'plugin';
+}
+
+/** The plugins that the actions call, those inside swaps included, each with the path from the list to its name. */
+export function pluginsOf(
+  actions: readonly ActionSpec[],
+): readonly { readonly name: string; readonly path: readonly (string | number)[] }[] {
+  return actions.flatMap((action, index) => {
+    if (action.kind === 'plugin') return [{ name: action.plugin.name, path: [index, 'plugin', 'name'] }];
+    if (action.kind !== 'swap') return [];
+    const inside = pluginsOf(action.swap.beforeRelease);
+    return inside.map(({ name, path }) => ({ name, path: [index, 'swap', 'beforeRelease', ...path] }));
+  });
+}
+
 /** Whether the action only concerns an instance that is going away anyway; those that touch no instance have no say. */
 export function isUrgent(action: ActionSpec): boolean {
   switch (action.kind) {
@@ -197,6 +228,7 @@ export function isUrgent(action: ActionSpec): boolean {
     case 'terminate':
       return action.terminate.urgent;
     case 'http':
+    case 'plugin':
       return true;
   }
 }

@@ -103,7 +103,7 @@ export function createHealth(services: readonly string[], { readiness, clock }: 
   };
 }
 
-const STOPPING = 'the daemon stops';
+const STOPPING = 'the server stops';
 
 function sendAway(call: Watch, code: status, details: string): void {
   call.emit('error', { code, details });

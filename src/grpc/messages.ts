@@ -33,6 +33,8 @@ export interface OutgoingEvent {
 /** The version and content type that Hollowtrees v2 sends, whatever the event. */
 const SPEC_VERSION = '0.2';
 const CONTENT_TYPE = 'application/cloudevents+json';
+/** What it says of every event that came from Prometheus, as all of them do. */
+const EVENT_TYPE = 'prometheus';
 /** What Hollowtrees v1 calls the source of every event. */
 const RESOURCE_TYPE = 'prometheus.server';
 
@@ -47,11 +49,16 @@ export function messageV1({ id, type, source, labels }: OutgoingEvent): AlertEve
 }
 
 /**
- * The event as a Hollowtrees v2 engine sends it. Labels go into `extensions`, and into `data` too: the plugin library of
- * Hollowtrees drops the extensions.
+ * The event as a Hollowtrees v2 engine sends it. Labels go into `extensions`, and into `data` twice, as they are and lower-cased
+ * at the top level: the plugin library of Hollowtrees drops the extensions, and plugins read either.
  */
 export function messageV2({ labels, ...named }: OutgoingEvent): CloudEventMessage {
-  const whole = { specversion: SPEC_VERSION, ...named, labels };
+  const lowered = Object.entries(labels).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const whole = {
+    ...Object.fromEntries(lowered),
+    ...{ specversion: SPEC_VERSION, ...named, labels },
+    ...{ correlationid: named.id, eventtype: EVENT_TYPE },
+  };
   return {
     specversion: SPEC_VERSION,
     ...named,

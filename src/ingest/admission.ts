@@ -1,8 +1,15 @@
+import type { Principal } from '../access/gate.ts';
 import { asFailure, type FailureCode } from '../base/failure.ts';
 import type { Event } from '../engine/event.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { REJECTION_REASONS, type Reading, type Refusal, type RejectionReason } from './reading.ts';
+import {
+  REJECTION_REASONS,
+  type Reading,
+  type Refusal,
+  type Rejection,
+  type RejectionReason,
+} from './reading.ts';
 
 /** Whether the inbox took an event for one that it has already. A repeat of an open incident is accepted. */
 export type Admission = 'accepted' | 'duplicate';
@@ -42,8 +49,11 @@ export interface AdmissionDeps {
 
 /** What every server does with what it has read. */
 export interface Door {
-  /** Makes the events durable, then tells what became of them. Fails as `Inbox.append` does. */
-  admit(source: EventSource, reading: Reading): Promise<Receipt>;
+  /**
+   * Makes the events durable that the principal may hand in, then tells what became of all; the others are rejected one by
+   * one as `forbidden`. Fails as `Inbox.append` does.
+   */
+  admit(source: EventSource, reading: Reading, principal: Principal): Promise<Receipt>;
   /** Writes down that a whole body could not be read. */
   turnAway(source: EventSource, refusal: Refusal): void;
 }
@@ -80,7 +90,8 @@ export function createDoor({ inbox, log, metrics }: AdmissionDeps): Door {
   };
 
   return {
-    async admit(source, { events, rejected, cutBySender }) {
+    async admit(source, reading, principal) {
+      const { events, rejected, cutBySender } = permitted(reading, principal);
       const admissions = await append(source, events);
       const duplicates = admissions.filter((admission) => admission === 'duplicate').length;
       metrics.eventsReceived.inc({ source }, events.length);
@@ -107,6 +118,30 @@ export function createDoor({ inbox, log, metrics }: AdmissionDeps): Door {
       log.warn({ source, reason: refusal.reason, error: refusal.error }, 'body turned away');
     },
   };
+}
+
+/** The reading with the events of clusters that the principal does not speak for among the rejected. */
+function permitted(reading: Reading, { clusters }: Principal): Reading {
+  if (clusters === null) return reading;
+  const isPermitted = ({ labels }: Event): boolean =>
+    clusters.some(({ orgId, clusterId }) => labels['org_id'] === orgId && labels['cluster_id'] === clusterId);
+  const events = reading.events.filter(isPermitted);
+  if (events.length === reading.events.length) return reading;
+  const places = placesOfEvents(reading);
+  const forbidden = reading.events.flatMap((event, at): readonly Rejection[] =>
+    isPermitted(event) ? [] : [{ index: places[at] ?? 0, reason: 'forbidden', error: FOREIGN_CLUSTER }],
+  );
+  const rejected = [...reading.rejected, ...forbidden].sort((one, other) => one.index - other.index);
+  return { ...reading, events, rejected };
+}
+
+const FOREIGN_CLUSTER = 'org_id and cluster_id name no cluster that the credentials are for';
+
+/** Where in the body each event was: an element of it is an event or was rejected, and both are in order. */
+function placesOfEvents({ events, rejected }: Reading): readonly number[] {
+  const taken = new Set(rejected.map(({ index }) => index));
+  const elements = Array.from({ length: events.length + rejected.length }, (_, index) => index);
+  return elements.filter((index) => !taken.has(index));
 }
 
 function startSeries(metrics: AdmissionDeps['metrics']): void {

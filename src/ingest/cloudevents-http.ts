@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Event } from '../engine/event.ts';
+import { parseJson } from './bounded-json.ts';
 import { type CloudEvent, readCloudEvent } from './cloudevents.ts';
 import { isObject, type NewId, type Reading, Refusal, readEach } from './reading.ts';
 
@@ -111,12 +112,4 @@ function mediaTypeOf(contentType: string | undefined): string {
 
 function isJson(mediaType: string): boolean {
   return mediaType === 'application/json' || mediaType === 'text/json' || mediaType.endsWith('+json');
-}
-
-function parseJson(what: string, bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString()) as unknown;
-  } catch {
-    return new Refusal('malformed', `the ${what} is not JSON`);
-  }
 }

@@ -1,7 +1,8 @@
 import { ALERT_TYPE_PREFIX, type Event, type EventStatus, tupleKey } from '../engine/event.ts';
 import { fingerprint } from '../engine/fingerprint.ts';
+import { scalarsOf } from '../grpc/reading.ts';
 import { endOf } from './alert.ts';
-import { bounded, readOptionalText, readText, readType, scalarsOf } from './label-set.ts';
+import { bounded, readOptionalText, readText, readType } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTime } from './timestamp.ts';
 

@@ -24,6 +24,7 @@ const STATUS_OF_REASON = {
   missing_attribute: 400,
   invalid_attribute: 400,
   too_large: 413,
+  forbidden: 403,
   unsupported_media_type: 415,
   cut_by_sender: 400,
   inbox_full: 503,
@@ -72,13 +73,13 @@ export function sendClientError(reply: FastifyReply, status: number, detail: str
   return reply.code(status).send({ error: CODE_OF_STATUS[status] ?? 'malformed', detail });
 }
 
-/** Answers paths and methods that nobody serves; a known path tells its methods. */
+/** Answers paths and methods that nobody serves, before a body is read; a known path tells its methods. */
 export function answerUnknownRoutes(server: FastifyInstance): void {
   const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = [];
   server.addHook('onRoute', ({ url, method }) => {
     routes.push({ pattern: patternOf(url), methods: [method].flat() });
   });
-  server.setNotFoundHandler((request, reply) => {
+  const answer = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const path = request.url.split('?', 1)[0] ?? '';
     const methods = new Set(
       routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods),
@@ -90,7 +91,12 @@ export function answerUnknownRoutes(server: FastifyInstance): void {
       .code(405)
       .header('allow', allowed)
       .send({ error: 'method_not_allowed', detail: `no route ${shown}; the path knows ${allowed}` });
+  };
+  server.addHook('onRequest', (request, reply, done) => {
+    if (request.is404) answer(request, reply);
+    else done();
   });
+  server.setNotFoundHandler(answer);
 }
 
 /** What is wrong with a request that Node gave up on, by the code of its error. */

@@ -1,9 +1,10 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { Clock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import { type AdmissionDeps, createDoor, type Door, type EventSource, type Receipt } from './admission.ts';
 import { readAlertmanager } from './alertmanager.ts';
+import { refuseDeep } from './bounded-json.ts';
 import { readCloudEvents } from './cloudevents-http.ts';
+import { guardRoutes, type HttpAccessDeps, principalOf } from './http-access.ts';
 import {
   answerBrokenRequest,
   answerErrors,
@@ -11,35 +12,16 @@ import {
   sendClientError,
   sendRefusal,
 } from './http-answers.ts';
+import { createListener, HTTP_LIMITS, type HttpLimits, type ListenerDeps } from './http-listener.ts';
 import { readPrometheus } from './prometheus.ts';
 import { type NewId, type Reading, Refusal } from './reading.ts';
 
-/** Bounds on what a client can make the server hold. */
-export interface HttpLimits {
-  /** Largest body; a larger one is answered 413. */
-  readonly bodyBytes: number;
-  /** Time for a whole request to arrive, ms. */
-  readonly requestMs: number;
-  /** Time for its headers to arrive, ms. */
-  readonly headersMs: number;
-  /** How long an idle connection is kept, ms. */
-  readonly keepAliveMs: number;
-}
-
-/**
- * Alertmanager and Prometheus keep idle connections for 5 minutes. A server that closes earlier races with their reuse
- * of one, and Prometheus loses the batch; hence 330 s.
- */
-const LIMITS: HttpLimits = {
-  bodyBytes: 1_048_576,
-  requestMs: 30_000,
-  headersMs: 15_000,
-  keepAliveMs: 330_000,
-};
-
-export interface HttpServerDeps extends AdmissionDeps {
-  readonly clock: Clock;
+export interface HttpServerDeps
+  extends AdmissionDeps,
+    Omit<HttpAccessDeps, 'limits'>,
+    Omit<ListenerDeps, 'limits'> {
   readonly newId: NewId;
+  readonly metrics: AdmissionDeps['metrics'] & HttpAccessDeps['metrics'];
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -49,15 +31,11 @@ export interface HttpServerDeps extends AdmissionDeps {
  * arrives on open connections is still served: Prometheus does not send a refused batch again.
  */
 export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
-  const limits = { ...LIMITS, ...deps.limits };
+  const limits = { ...HTTP_LIMITS, ...deps.limits };
   const server = fastify({
     logger: false,
     bodyLimit: limits.bodyBytes,
-    requestTimeout: limits.requestMs,
-    keepAliveTimeout: limits.keepAliveMs,
-    http: { headersTimeout: limits.headersMs },
-    onProtoPoisoning: 'remove',
-    onConstructorPoisoning: 'remove',
+    serverFactory: (answer) => createListener(answer, { ...deps, limits }),
     return503OnClosing: false,
     frameworkErrors: (error, _request, reply) => {
       void sendClientError(reply, error.statusCode ?? 400, error.message);
@@ -66,7 +44,9 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   });
   const door = createDoor(deps);
   answerErrors(server, deps.log, door.turnAway);
+  guardRoutes(server, { ...deps, limits });
   answerUnknownRoutes(server);
+  readJsonOfBoundedDepth(server);
   void server.register(async (scope) => alertRoutes(scope, deps, door));
   void server.register(async (scope) => eventRoutes(scope, deps, door));
   return server;
@@ -85,15 +65,36 @@ export async function listen(
   return typeof address === 'object' && address !== null ? address.port : port;
 }
 
+/** JSON as Fastify reads it, prototype keys removed, but nothing that is nested too deep. */
+function readJsonOfBoundedDepth(server: FastifyInstance): void {
+  const parse = server.getDefaultJsonParser('remove', 'remove');
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body);
+    const refusal = refuseDeep('body', bytes);
+    if (refusal === null) void parse(request, bytes.toString(), done);
+    else done(Object.assign(new Error(refusal.error), { statusCode: 400 }));
+  });
+}
+
 function alertRoutes(scope: FastifyInstance, { clock, newId }: HttpServerDeps, door: Door): void {
   scope.removeContentTypeParser('text/plain');
   refuseEncodedBodies(scope, door);
-  scope.post('/api/v1/webhook/alertmanager', { config: { eventSource: 'alertmanager' } }, (request, reply) =>
-    takeIn(door, 'alertmanager', readAlertmanager(request.body, clock.now(), newId), reply),
+  scope.post('/api/v1/webhook/alertmanager', { config: ingest('alertmanager') }, (request, reply) =>
+    takeIn(
+      { door, source: 'alertmanager' },
+      readAlertmanager(request.body, clock.now(), newId),
+      request,
+      reply,
+    ),
   );
   for (const path of ['/api/v1/alerts', '/api/v2/alerts'])
-    scope.post(path, { config: { eventSource: 'prometheus' } }, (request, reply) =>
-      takeIn(door, 'prometheus', readPrometheus(request.body, clock.now(), newId), reply),
+    scope.post(path, { config: ingest('prometheus') }, (request, reply) =>
+      takeIn(
+        { door, source: 'prometheus' },
+        readPrometheus(request.body, clock.now(), newId),
+        request,
+        reply,
+      ),
     );
 }
 
@@ -102,28 +103,43 @@ function eventRoutes(scope: FastifyInstance, { clock, newId }: HttpServerDeps, d
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   refuseEncodedBodies(scope, door);
-  scope.post('/api/v1/events', { config: { eventSource: 'cloudevents' } }, ({ headers, body }, reply) => {
+  scope.post('/api/v1/events', { config: ingest('cloudevents') }, (request, reply) => {
+    const { headers, body } = request;
     const message = { headers, body: Buffer.isBuffer(body) ? body : Buffer.alloc(0) };
-    return takeIn(door, 'cloudevents', readCloudEvents(message, clock.now(), newId), reply);
+    return takeIn(
+      { door, source: 'cloudevents' },
+      readCloudEvents(message, clock.now(), newId),
+      request,
+      reply,
+    );
   });
-  scope.options('/api/v1/events', permitWebhook);
+  scope.options('/api/v1/events', { config: { access: 'ingest' } }, permitWebhook);
+}
+
+/** What a route that takes events in says of itself. */
+function ingest(eventSource: EventSource) {
+  return { access: 'ingest', eventSource } as const;
 }
 
 async function takeIn(
-  door: Door,
-  source: EventSource,
+  { door, source }: { readonly door: Door; readonly source: EventSource },
   reading: Reading | Refusal,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<Receipt | FastifyReply> {
   if (reading instanceof Refusal) {
     door.turnAway(source, reading);
     return sendRefusal(reply, reading);
   }
-  const receipt = await door.admit(source, reading);
-  const [first] = reading.rejected;
-  if (reading.events.length > 0 || first === undefined) return receipt;
-  const detail = `nothing in the body can be used; the first reason: ${first.error}`;
-  return reply.code(400).send({ error: first.reason, detail, ...receipt });
+  const receipt = await door.admit(source, reading, principalOf(request));
+  const { accepted, duplicates, rejected } = receipt;
+  const [first] = rejected;
+  if (accepted + duplicates > 0 || first === undefined) return receipt;
+  // The reader knows nothing of principals: what it let pass, and the door did not, is forbidden.
+  const [unread] = reading.rejected;
+  const { reason, error } = unread ?? { reason: 'forbidden', error: first.error };
+  const detail = `nothing in the body can be used; the first reason: ${error}`;
+  return reply.code(unread === undefined ? 403 : 400).send({ error: reason, detail, ...receipt });
 }
 
 /** Compressed bodies are not read; said plainly, since as JSON they would only be malformed. */

@@ -26,20 +26,6 @@ export function readLabels(what: string, value: unknown): Labels | Refusal {
   return bounded(what, labels);
 }
 
-/**
- * The strings, numbers and booleans of an object as labels; everything else in it is passed over, and so is a value
- * that is no object. For data that was not written to be labels.
- */
-export function scalarsOf(value: unknown): Labels {
-  const labels: Record<string, string> = {};
-  if (!isObject(value)) return labels;
-  for (const [name, scalar] of Object.entries(value)) {
-    const text = typeof scalar === 'number' || typeof scalar === 'boolean' ? String(scalar) : scalar;
-    if (typeof text === 'string' && text !== '' && name !== '' && name !== '__proto__') labels[name] = text;
-  }
-  return labels;
-}
-
 /** Refuses a label set that exceeds the limits on number and size. */
 export function bounded(what: string, labels: Labels): Labels | Refusal {
   let entries = 0;

@@ -6,6 +6,7 @@ export const REJECTION_REASONS = {
   missing_attribute: 'something that every event needs is absent',
   invalid_attribute: 'a value is of the wrong kind or notation',
   too_large: 'it exceeds a limit on size or number',
+  forbidden: 'it is of another cluster than the credentials are for',
   unsupported_media_type: 'the content type or encoding is none that the route reads',
   cut_by_sender: 'Alertmanager left it out of the notification (max_alerts); it will never be sent',
   inbox_full: 'the inbox holds as many undecided events as it may; the sender should try again',

@@ -48,9 +48,12 @@ type Answer = readonly Admission[] | Failure;
 /** Events a transaction takes at most, unless a single caller brings more; about 15 ms of writing. */
 const EVENTS_PER_COMMIT = 1000;
 
+/** While callers go on coming, a commit is put off for so many turns of the event loop: it halves their number under load. */
+const MOST_TURNS = 4;
+
 /**
- * The inbox with group commit: all calls of one turn of the event loop share one transaction and one fsync, which
- * is what makes an acknowledged event cheap. Nothing waits for more callers to come.
+ * The inbox with group commit: all calls of a few turns of the event loop share one transaction and one fsync, which
+ * is what makes an acknowledged event cheap. It is never waited for a time, only for as long as callers keep coming.
  */
 export class GroupCommitInbox implements Inbox {
   readonly #database: Database;
@@ -69,8 +72,8 @@ export class GroupCommitInbox implements Inbox {
   append(events: readonly Event[]): Promise<readonly Admission[]> {
     if (events.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#commit());
       this.#waiting.push({ events, resolve, reject });
+      if (this.#waiting.length === 1) this.#commitSoon(MOST_TURNS);
     });
   }
 
@@ -90,6 +93,16 @@ export class GroupCommitInbox implements Inbox {
   /** Commits what waits, without waiting for the turn to end. */
   flush(): void {
     while (this.#waiting.length > 0) this.#commit();
+  }
+
+  /** Commits at the end of the first turn in which nobody has come, or of the last of `turns`. */
+  #commitSoon(turns: number): void {
+    const before = this.#waiting.length;
+    setImmediate(() => {
+      const came = this.#waiting.length > before;
+      if (came && turns > 1 && this.#waiting.length < EVENTS_PER_COMMIT) this.#commitSoon(turns - 1);
+      else this.#commit();
+    });
   }
 
   #commit(): void {

@@ -212,6 +212,15 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE incidents ADD COLUMN event_at REAL;
     `,
   },
+  {
+    number: 7,
+    name: 'the event that a run sends on',
+    // A program that does not know it refuses rule files with the action that needs it.
+    breaking: false,
+    sql: `
+      ALTER TABLE runs ADD COLUMN event TEXT;
+    `,
+  },
 ];
 
 const BOOKKEEPING = `

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely';
-import type { Run, RunError, StepRecord } from '../actions/run.ts';
+import type { Run, RunError, RunEvent, StepRecord } from '../actions/run.ts';
 import { groupKey } from '../base/group-name.ts';
 import type { ActionSpec } from '../engine/rule.ts';
 import type { Database } from './database.ts';
@@ -32,6 +32,7 @@ export const NEW_RUN_COLUMNS = [
   'attempt',
   'error',
   'cooldown',
+  'event',
 ] as const satisfies readonly (keyof NewRunRow)[];
 
 const PROGRESS_COLUMNS = ['state', 'due_at', 'finished_at', 'attempt', 'error'] as const;
@@ -60,6 +61,7 @@ export function newRunRow(run: Run): NewRunRow {
     actions: JSON.stringify(run.actions),
     created_at: run.createdAt,
     cooldown: run.cooldown === undefined ? null : JSON.stringify(run.cooldown),
+    event: run.event === undefined ? null : JSON.stringify(run.event),
   };
 }
 
@@ -121,6 +123,7 @@ function runOf(row: RunRow, steps: readonly StepRecord[]): Run {
     attempt: row.attempt,
     error: errorOf(row.error),
     ...(row.cooldown === null ? {} : { cooldown: JSON.parse(row.cooldown) as NonNullable<Run['cooldown']> }),
+    ...(row.event === null ? {} : { event: JSON.parse(row.event) as RunEvent }),
     steps,
   };
 }

@@ -86,6 +86,8 @@ export interface RunTable {
   readonly claimable_at: GeneratedAlways<number | null>;
   /** JSON: what the run takes when it succeeds; null where it takes none by that. */
   readonly cooldown: string | null;
+  /** JSON: the event that led to the run; null where no action sends it on. */
+  readonly event: string | null;
 }
 
 export interface StepTable {

@@ -21,5 +21,5 @@ export function createLog(level: LogLevel, format: 'json' | 'text'): Log {
     : pino(options, pino.destination({ fd: 2, sync: true }));
 }
 
-/** A logger that says nothing; for tests and for commands that print their own output. @internal */
+/** A logger that says nothing; for tests and for commands that print their own output. */
 export const silentLog: Log = pino({ level: 'silent' });

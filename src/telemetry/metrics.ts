@@ -27,6 +27,11 @@ export class Metrics {
     'Events or bodies that could not be read or kept. Labeled by source and reason.',
     ['source', 'reason'],
   );
+  readonly requestsDenied = this.#counter(
+    'requests_denied_total',
+    'Requests turned away before they were read. Labeled by door and reason.',
+    ['door', 'reason'],
+  );
   readonly inboxDepth = this.#gauge('inbox_depth', 'Admitted events that wait for their decision.');
   readonly inboxOldestEventAge = this.#gauge(
     'inbox_oldest_event_age_seconds',
@@ -59,6 +64,11 @@ export class Metrics {
     'outcome',
     'to',
   ]);
+  readonly pluginCalls = this.#counter(
+    'plugin_calls_total',
+    'Events sent to external plugins. Labeled by plugin and outcome.',
+    ['plugin', 'outcome'],
+  );
   readonly orphansTerminated = this.#counter(
     'orphans_terminated_total',
     'Instances without an owner that were terminated.',
@@ -123,6 +133,16 @@ export class Metrics {
   readonly configGeneration = this.#gauge(
     'config_generation',
     'Number of the ruleset in force; grows by one with each change.',
+  );
+  readonly accessReloadSuccessful = this.#gauge(
+    'access_last_reload_successful',
+    '1 when the access file and the certificates on disk are those in force, else 0. Labeled by door.',
+    ['door'],
+  );
+  readonly tlsCertificateExpiry = this.#gauge(
+    'tls_certificate_expiry_timestamp_seconds',
+    'When the certificate in force, or one of its chain, ends to be valid; Unix time. Labeled by door.',
+    ['door'],
   );
   readonly buildInfo = this.#gauge('build_info', 'Always 1. Labeled by version and Node version.', [
     'version',

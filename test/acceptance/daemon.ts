@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { isOver, type Run, type StepRecord } from '../../src/actions/run.ts';
-import { startApp } from '../../src/app.ts';
+import { type AppOptions, startApp } from '../../src/app.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { demoWorld } from '../../src/cloud/simulated/demo-world.ts';
@@ -48,7 +48,12 @@ export interface Daemon {
 }
 
 /** Starts one; it is stopped with the test. */
-export async function daemon(t: TestContext, rules = RULES, world = demoWorld()): Promise<Daemon> {
+export async function daemon(
+  t: TestContext,
+  rules = RULES,
+  world = demoWorld(),
+  more: Pick<AppOptions, 'plugins'> = {},
+): Promise<Daemon> {
   const folder = await mkdtemp(join(tmpdir(), 'coppice-daemon-'));
   await mkdir(join(folder, 'rules'));
   await writeFile(join(folder, 'rules', 'rules.yaml'), rules);
@@ -65,6 +70,7 @@ export async function daemon(t: TestContext, rules = RULES, world = demoWorld())
         ...{ cloud: { kind: 'given', cloud }, statePath, retentionMs: 86_400_000 },
         ...{ dedupWindowMs: 60_000, inboxLimit: 1000, concurrency: 2, grpcAnswer: 'completed' },
         log: { level: 'silent', format: 'json' },
+        ...more,
       },
       {
         ...{ clock, random: seededRandom(seed) },

@@ -5,6 +5,7 @@ import type { LaunchVia } from '../../src/actions/asg/swap-plan.ts';
 import { ACTIONS } from '../../src/actions/catalog.ts';
 import type { HttpSender } from '../../src/actions/http/sender.ts';
 import { createLiveMemory, type LiveMemory } from '../../src/actions/live-memory.ts';
+import type { PluginSender } from '../../src/actions/plugin/sender.ts';
 import { isOver, type Run, type StepRecord } from '../../src/actions/run.ts';
 import { sparingCloud } from '../../src/actions/spare-instance.ts';
 import { createUnavailableMarkets } from '../../src/actions/unavailable-markets.ts';
@@ -29,7 +30,7 @@ import {
 import type { Decision } from '../../src/engine/decision.ts';
 import type { Event } from '../../src/engine/event.ts';
 import type { PolicySpec } from '../../src/engine/policy.ts';
-import { type ActionSpec, PLAIN_SWAP, type SwapSpec } from '../../src/engine/rule.ts';
+import { type ActionSpec, PLAIN_SWAP, pluginsOf, type SwapSpec } from '../../src/engine/rule.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/state/sqlite-store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
@@ -76,6 +77,8 @@ export interface SiteOptions {
   readonly launchVia?: LaunchVia;
   /** Whom beforeRelease asks. */
   readonly sendHttp?: HttpSender;
+  /** Where plugins of chains are called; nowhere where not given. */
+  readonly sendToPlugin?: PluginSender;
   /** Id of the instance that Coppice runs on. */
   readonly ownInstance?: string;
 }
@@ -88,6 +91,8 @@ export interface Process {
   /** Every run and step that it told of, in order. */
   readonly told: readonly { readonly run: Run; readonly step: StepRecord | null }[];
 }
+
+const nobodyAnswers = (): Promise<never> => Promise.reject(new Error('nobody is asked here'));
 
 /** A cloud with one group, a store, and the clock that both live by. */
 export class Site {
@@ -139,6 +144,7 @@ export class Site {
   /** Starts a process; `store` and `cloud` may be wrapped by a test that loses it. */
   async process(ports: { store?: SqliteStore; cloud?: Cloud; ownInstance?: string } = {}): Promise<Process> {
     const { store = this.store, ownInstance = this.#options.ownInstance ?? null } = ports;
+    const { concurrency = 4 } = this.#options;
     const cloud = sparingCloud(ports.cloud ?? this.cloud, ownInstance);
     const { clock } = this;
     const markets = createUnavailableMarkets(clock);
@@ -146,22 +152,27 @@ export class Site {
     await memory.load(clock.now());
     const metrics = createMetrics();
     const told: { run: Run; step: StepRecord | null }[] = [];
-    const policies = this.#options.policies ?? [LENIENT];
-    const actionWorld: ActionWorld = {
-      ...createActionWorld({
-        ...{ ruleset: { current: () => ruleset([], policies) }, store, memory, markets, clock },
-        ...{ ownInstance, recommender: null, launchVia: this.#options.launchVia ?? 'run-instances' },
-      }),
-      sendHttp: this.#options.sendHttp ?? (() => Promise.reject(new Error('nobody is asked here'))),
-    };
     const worker = createWorker({
-      ...{ store, cloud, memory, clock, metrics, world: actionWorld, actions: ACTIONS },
-      concurrency: this.#options.concurrency ?? 4,
-      ...{ random: seededRandom(11), log: silentLog, holder: `process-${this.#holders++}` },
+      ...{ store, cloud, memory, clock, metrics, actions: ACTIONS },
+      world: this.#actionWorld({ store, memory, markets, ownInstance }),
+      ...{ concurrency, random: seededRandom(11), log: silentLog, holder: `process-${this.#holders++}` },
       progressed: (run, step) => void told.push({ run, step }),
     });
     worker.start();
     return { worker, memory, metrics, told };
+  }
+
+  #actionWorld(
+    parts: Pick<Parameters<typeof createActionWorld>[0], 'store' | 'memory' | 'markets' | 'ownInstance'>,
+  ): ActionWorld {
+    const { policies = [LENIENT], launchVia = 'run-instances' } = this.#options;
+    const { sendHttp = nobodyAnswers, sendToPlugin = nobodyAnswers } = this.#options;
+    const { clock } = this;
+    const made = createActionWorld({
+      ...{ ...parts, ruleset: { current: () => ruleset([], policies) } },
+      ...{ clock, recommender: null, launchVia, sendToPlugin },
+    });
+    return { ...made, sendHttp };
   }
 
   /** Puts a swap of the instance into the queue; answers the run's id. */
@@ -189,6 +200,7 @@ export class Site {
     const run: Run = {
       ...{ id: runId, decisionId, rule: 'a-rule', group: name, instanceId, actions, state: 'pending' },
       ...{ dueAt: at, createdAt: at, finishedAt: null, attempt: 0, error: null, steps: [] },
+      ...(pluginsOf(actions).length === 0 ? {} : { event }),
     };
     await this.store.append([event]);
     const seq = (await this.store.undecided(0, 1000)).at(-1)?.seq;

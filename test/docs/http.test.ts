@@ -14,6 +14,7 @@ import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { serve } from '../unit/api/fakes.ts';
 import { countingIds, FakeInbox } from '../unit/ingest/fake-inbox.ts';
+import { openDoor } from '../unit/ingest/open-door.ts';
 import { document, type Fence, fences, firstColumn, ROOT, read, section, tableRows } from './documents.ts';
 
 const PAGE_OF_HTTP = document('docs/http.md');
@@ -32,6 +33,7 @@ async function routesOf(server: FastifyInstance): Promise<readonly string[]> {
 
 test('every route has its heading, and every heading its route', async () => {
   const doors = createHttpServer({
+    ...openDoor,
     ...{ inbox: new FakeInbox(), log: silentLog, metrics: createMetrics() },
     ...{ clock: systemClock, newId: countingIds() },
   });

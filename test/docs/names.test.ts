@@ -4,6 +4,8 @@ import test from 'node:test';
 import { REJECTIONS } from '../../src/actions/asg/candidate.ts';
 import { swap } from '../../src/actions/asg/swap.ts';
 import { ACTIONS } from '../../src/actions/catalog.ts';
+import { REPLACEMENT_LABEL } from '../../src/actions/plugin/plugin.ts';
+import { PLUGIN_OUTCOMES } from '../../src/actions/plugin/sender.ts';
 import { isOver, RUN_STATES, STEP_STATES } from '../../src/actions/run.ts';
 import { FAILURE_CODES } from '../../src/base/failure.ts';
 import { FILE_ERRORS } from '../../src/config/file-problem.ts';
@@ -70,8 +72,10 @@ test('a setting that a document names exists', () => {
     codeSpans(doc).filter((span) => /^[a-z]+\.[a-zA-Z]+$/.test(span) && sections.has(span.split('.')[0])),
   );
   assert.ok(named.length > SETTING_NAMES.length);
+  // Rules have a key `limits`, too.
+  const known: readonly string[] = [...SETTING_NAMES, 'limits.concurrent', 'limits.max', 'limits.per'];
   assert.deepEqual(
-    named.filter((name) => !SETTING_NAMES.some((known) => known === name)),
+    named.filter((name) => !known.includes(name)),
     [],
   );
 });
@@ -81,6 +85,7 @@ test('a reason or code in words joined by underscores is one of the closed sets'
     ...[OUTCOMES, REFUSAL_REASONS, NOT_MATCHED_REASONS, OTHER_REASONS].flatMap((table) => Object.keys(table)),
     ...[FAILURE_CODES, REJECTIONS, REJECTION_REASONS].flatMap((table) => Object.keys(table)),
     ...[...RUN_STATES, ...STEP_STATES, ...INSTANCE_ID_LABELS, ...ADDRESS_LABELS, ...GROUP_LABELS],
+    ...[REPLACEMENT_LABEL, ...PLUGIN_OUTCOMES],
   ];
   const named = [document('docs/reasons.md'), document('docs/rules.md')].flatMap((doc) =>
     codeSpans(doc).filter((span) => /^[a-z]+(?:_[a-z0-9]+)+$/.test(span) && !span.startsWith('coppice_')),
@@ -185,4 +190,5 @@ test('the values of labels that are closed sets are all there', async () => {
   );
   assert.deepEqual(labelValues('`outcome` of runs and swaps'), RUN_STATES.filter(isOver));
   assert.deepEqual(labelValues('`action`'), Object.keys(ACTIONS));
+  assert.deepEqual(labelValues('`outcome` of calls of plugins'), PLUGIN_OUTCOMES);
 });

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import test from 'node:test';
+import { accessSchema } from '../../src/config/access-schema.ts';
 import { formatProblem } from '../../src/config/file-problem.ts';
 import { ruleFileJsonSchema } from '../../src/config/json-schema.ts';
 import { mergeRules } from '../../src/config/merge.ts';
 import { resolveSettings } from '../../src/config/resolve-settings.ts';
+import { checkSecretly } from '../../src/config/schema-issues.ts';
+import { readYaml } from '../../src/config/yaml-source.ts';
 import { document, documents, fences, firstColumn, ROOT, read, section } from './documents.ts';
 
 /** What `coppice check` says of a file; warnings count as well. */
@@ -36,6 +39,13 @@ for (const { name, text, file } of BLOCKS) {
   if (file === 'rules.yaml')
     test(`${name} passes the check by itself, without a warning`, () => {
       assert.deepEqual(problemsOf(name, text), []);
+    });
+  if (file === 'access.yaml')
+    test(`${name} is an access file`, () => {
+      const { source, problems } = readYaml(file, text);
+      assert.deepEqual(problems, []);
+      const checked = checkSecretly(accessSchema, source?.data);
+      assert.equal(checked.kind, 'ok', JSON.stringify(checked));
     });
   if (file === 'coppice.yaml')
     test(`${name} is a settings file`, () => {
@@ -79,6 +89,7 @@ const PLACES: Readonly<Record<string, readonly [file: string, heading: string]>>
   detach: ['docs/rules.md', '### detach and terminate'],
   terminate: ['docs/rules.md', '### detach and terminate'],
   http: ['docs/rules.md', '### http'],
+  plugin: ['docs/rules.md', '### plugin'],
 };
 
 test('every action has a place in the documents', () => {

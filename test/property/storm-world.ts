@@ -90,6 +90,7 @@ export class StormWorld {
     const actionWorld: ActionWorld = {
       ...createActionWorld({
         ...{ ...common, markets, ownInstance: null, recommender: null, launchVia: this.#options.launchVia },
+        sendToPlugin: () => Promise.resolve({ kind: 'ok', status: 'ok' }),
       }),
       sendHttp: () => Promise.resolve({ status: 200, text: '' }),
     };

@@ -1,10 +1,14 @@
 import type { ChainedSpec } from '../../engine/rule.ts';
 import type { Action, Step, StepContext, StepOutcome, UndoOutcome } from '../action.ts';
 import { httpInSwap } from '../http/http.ts';
+import { pluginInSwap } from '../plugin/plugin.ts';
 import type { Chained, ChainedPart, SwapContext, SwapDetails } from './swap-details.ts';
 
 /** What may run inside a swap. */
-const CHAINED: Readonly<Record<ChainedSpec['kind'], Action>> = { http: httpInSwap };
+const CHAINED: Readonly<Record<ChainedSpec['kind'], Action>> = {
+  http: httpInSwap,
+  plugin: pluginInSwap,
+};
 
 /**
  * Runs the chained actions in order, such as a drain, each step of theirs written down as it is begun and ended; the first

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { type Clock, sleep } from '../../base/clock.ts';
 import { asFailure, Failure } from '../../base/failure.ts';
+import { readBearerToken } from '../bearer-token.ts';
+import { oneLine } from '../one-line.ts';
 
 /** One request to another system. */
 export interface HttpRequest {
@@ -25,17 +26,14 @@ export type HttpSender = (request: HttpRequest) => Promise<HttpAnswer>;
 
 /** Ample for a system that begins its work and answers; one that works longer says 202 and is asked again. */
 const ANSWER_MS = 10_000;
-/** Of an answer only so much is kept: it becomes part of a message. */
-const KEPT_CHARACTERS = 200;
 /** More is not read, and the token is looked for in all that is: cut in two it would not be found. */
 const READ_CHARACTERS = 8192;
-/** What a header can carry, and so what a token may consist of (RFC 6750 allows less). */
-const TOKEN = /^[!-~]+$/;
 
 /** Sends with Node's own client; redirects are not followed, since they would take the token elsewhere. */
 export function createHttpSender(clock: Clock): HttpSender {
   return async (request) => {
-    const token = await tokenOf(request);
+    const { bearerTokenFile: file } = request;
+    const token = file === null ? null : await readBearerToken(file);
     const prepared = prepare(request, token);
     const given = new AbortController();
     const answered = new AbortController();
@@ -49,20 +47,6 @@ export function createHttpSender(clock: Clock): HttpSender {
       answered.abort();
     }
   };
-}
-
-async function tokenOf({ bearerTokenFile }: HttpRequest): Promise<string | null> {
-  if (bearerTokenFile === null) return null;
-  const token = await readFile(bearerTokenFile, 'utf8').catch((thrown: unknown) => {
-    throw impossible('the bearer token cannot be read', thrown);
-  });
-  // Checked here: the client's own error would quote it.
-  if (TOKEN.test(token.trim())) return token.trim();
-  throw new Failure(
-    'invalid_request',
-    'reject',
-    `${bearerTokenFile} holds nothing that can be a bearer token`,
-  );
 }
 
 function prepare({ url, headers, body }: HttpRequest, token: string | null): Request {
@@ -91,13 +75,9 @@ async function beginningOf({ body }: Response): Promise<string> {
   return text;
 }
 
-/** One line for people, without what would move their terminal, and without a token that was sent back. */
+/** For people, and without a token that was sent back. */
 function presentable(text: string, token: string | null): string {
-  const told = token === null ? text : text.replaceAll(token, '<secret>');
-  return told
-    .replaceAll(/[\p{C}\s]+/gu, ' ')
-    .trim()
-    .slice(0, KEPT_CHARACTERS);
+  return oneLine(token === null ? text : text.replaceAll(token, '<secret>'));
 }
 
 function impossible(what: string, thrown: unknown): Failure {

@@ -1,6 +1,6 @@
 import { Document, isCollection, isMap, isScalar, visit, type YAMLMap, type YAMLSeq } from 'yaml';
 import { shorten } from '../../engine/shorten.ts';
-import type { Plugin, Version } from './plugin.ts';
+import { type Plugin, settingOf, type Version } from './plugin.ts';
 import type { Reading } from './reading.ts';
 import type { FlowRules } from './rules.ts';
 import type { SettingData } from './settings.ts';
@@ -17,7 +17,7 @@ export const POLICY_FILE = 'hollowtrees-policies';
 /** Nothing is folded: a matcher or a sentence on two lines is harder to find. */
 const STYLE = { lineWidth: 0, singleQuote: true, flowCollectionPadding: true } as const;
 /** Small maps and lists on one line, as the starter rules have them; by the key that they stand under. */
-const ON_ONE_LINE: ReadonlySet<string> = new Set(['cooldown', 'limits', 'swap', 'per', 'tags']);
+const ON_ONE_LINE: ReadonlySet<string> = new Set(['cooldown', 'limits', 'swap', 'plugin', 'per', 'tags']);
 
 /** The rule file of one flow. */
 export function ruleFileOf(
@@ -56,27 +56,17 @@ export function policyFile(): ImportedFile {
   return { path: `rules/${POLICY_FILE}.yaml`, text: document.toString(STYLE) };
 }
 
-/** The settings, and in a comment the plugins that this version cannot call. */
+/** The settings, with the plugins that are called as before. */
 export function settingsFile(
   reading: Reading,
   settings: SettingData,
   plugins: readonly Plugin[],
 ): ImportedFile {
-  const document = new Document(settings);
+  const entries = plugins.map(settingOf);
+  const document = new Document(entries.length === 0 ? settings : { ...settings, plugins: entries });
   document.commentBefore = comment(`From ${reading.file}. Merge it into your coppice.yaml.`);
-  if (plugins.length > 0) document.comment = `${comment(PLUGINS_TO_COME)}\n${asComment(plugins)}`;
+  for (const index of entries.keys()) putOnOneLine(document.getIn(['plugins', index]));
   return { path: 'coppice.yaml', text: document.toString(STYLE) };
-}
-
-const PLUGINS_TO_COME =
-  'The plugins that are not replaced. This version of Coppice has no setting `plugins`, and does not start with it:';
-
-function asComment(plugins: readonly Plugin[]): string {
-  const document = new Document({
-    plugins: plugins.map(({ name, address, protocol }) => ({ name, address, protocol })),
-  });
-  for (const index of plugins.keys()) putOnOneLine(document.getIn(['plugins', index]));
-  return comment(...document.toString(STYLE).trimEnd().split('\n'));
 }
 
 /** A name of the original as a comment quotes it: on one line. */

@@ -5,7 +5,7 @@ import { type FileProblem, formatProblem, isError, wholeFile } from '../file-pro
 import { mergeRules } from '../merge.ts';
 import { MAX_FILE_BYTES, readYaml } from '../yaml-source.ts';
 import { type ImportedFile, POLICY_FILE, policyFile, ruleFileOf, settingsFile } from './files.ts';
-import { type PluginOptions, readPlugins, type Version } from './plugin.ts';
+import { type Plugin, type PluginOptions, readPlugins, type Version } from './plugin.ts';
 import { Reading, type Section, type Value } from './reading.ts';
 import type { Remark } from './remark.ts';
 import { rulesOf } from './rules.ts';
@@ -75,13 +75,13 @@ function importVersion(
   if (flows.length === 0) reading.say(list, 'not needed', 'there is no flow in it');
   else reading.say(list, 'changed', FIRING_ONLY);
   const carried = rulesOf(reading, flows, [POLICY_FILE]);
-  const left = [...plugins.values()].filter(({ kind }) => kind === 'grpc');
+  const called = [...plugins.values()].filter(({ kind }) => kind === 'grpc');
   const ruleFiles = [...carried.map((one) => ruleFileOf(reading, one, version)), policyFile()];
-  assertSound(ruleFiles);
+  assertSound(ruleFiles, called);
   return {
     kind: 'imported',
     version,
-    files: [...ruleFiles, settingsFile(reading, settings, left)],
+    files: [...ruleFiles, settingsFile(reading, settings, called)],
     remarks: reading.remarks,
     flows: { all: flows.length, carried: carried.length },
   };
@@ -194,8 +194,11 @@ function noSuchPlugin(name: string, known: readonly string[]): string {
 }
 
 /** What is written must pass `coppice check`, whatever was read. */
-function assertSound(files: readonly ImportedFile[]): void {
-  const { problems } = mergeRules(files.map(({ path, text }) => ({ file: path, text })));
+function assertSound(files: readonly ImportedFile[], plugins: readonly Plugin[]): void {
+  const { problems } = mergeRules(
+    files.map(({ path, text }) => ({ file: path, text })),
+    plugins.map(({ name }) => name),
+  );
   const [first] = problems.filter(isError);
   if (first !== undefined) throw new Failure('internal', 'reject', `importing: ${formatProblem(first)}`);
 }

@@ -1,3 +1,4 @@
+import { plugins } from '../plugin-settings.ts';
 import type { Reading, Section, Value } from './reading.ts';
 
 /** The version of Hollowtrees that a configuration is for; also that of the gRPC interface of its plugins. */
@@ -9,10 +10,11 @@ export type Version = 'v1' | 'v2';
  * - `demo`: v2's built-in plugin, which only logs
  * - `grpc`: any other one
  * - `fn`: v1's call of a serverless function over HTTP
+ * - `lost`: one over gRPC that cannot be called, by its address or because its name stands for another as well
  */
 export interface Plugin {
   readonly name: string;
-  readonly kind: 'asg' | 'demo' | 'grpc' | 'fn';
+  readonly kind: 'asg' | 'demo' | 'grpc' | 'fn' | 'lost';
   /** Empty where it has none. */
   readonly address: string;
   readonly protocol: Version;
@@ -36,26 +38,32 @@ const KEYS: Readonly<Record<Version, readonly string[]>> = {
 
 /**
  * The plugins of a configuration by name. Of two with one name v2 called the last, and v1 both: there a name stands for the
- * ASG plugin only when both are.
+ * ASG plugin only when both are, and for no other.
  */
 export function readPlugins(
   reading: Reading,
   list: Value | undefined,
   { version, asgPlugins }: PluginOptions & { readonly version: Version },
 ): ReadonlyMap<string, Plugin> {
-  const plugins = new Map<string, Plugin>();
+  const found = new Map<string, Plugin>();
   for (const item of list === undefined ? [] : reading.items(list)) {
     const section = reading.section(item, KEYS[version]) ?? new Map<string, Value>();
     const read = readPlugin(reading, section, version);
     if (read === null) continue;
     const plugin = judged(reading, { item, section, plugin: read, asgPlugins });
-    const known = plugins.get(plugin.name);
+    const known = found.get(plugin.name);
     if (known !== undefined)
       reading.say(item, 'changed', `the name '${plugin.name}' is given twice; ${GIVEN_TWICE[version]}`);
-    if (known === undefined || known.kind === 'asg' || version === 'v2') plugins.set(plugin.name, plugin);
+    found.set(plugin.name, unlessShared(plugin, known, version));
   }
-  if (version === 'v2') plugins.set(DEMO_PLUGIN.name, DEMO_PLUGIN);
-  return plugins;
+  if (version === 'v2') found.set(DEMO_PLUGIN.name, DEMO_PLUGIN);
+  return found;
+}
+
+/** A name of v1 that stands for two plugins stands for none that could be called alone. */
+function unlessShared(plugin: Plugin, known: Plugin | undefined, version: Version): Plugin {
+  const isSame = known === undefined || version === 'v2' || (known.kind === 'asg' && plugin.kind === 'asg');
+  return isSame ? plugin : { ...plugin, kind: 'lost' };
 }
 
 const GIVEN_TWICE: Readonly<Record<Version, string>> = {
@@ -95,10 +103,11 @@ function judged(
   const { name, address } = plugin;
   const isNamed = asgPlugins.includes(name);
   const isGuessed = asgPlugins.length === 0 && [name, address].some((text) => LOOKS_LIKE_ASG.test(text));
-  if (plugin.kind === 'fn' || !(isNamed || isGuessed)) {
-    reading.say(item, 'not carried', notReplaced(plugin));
+  if (plugin.kind === 'fn') {
+    reading.say(item, 'not carried', `'${name}' is a serverless function; flows that call it are left out`);
     return plugin;
   }
+  if (!(isNamed || isGuessed)) return kept(reading, given);
   const why = isNamed
     ? 'as --asg-plugin says'
     : 'by its name or address; if that is wrong, name the right one with --asg-plugin';
@@ -109,8 +118,24 @@ function judged(
   return { ...plugin, kind: 'asg' };
 }
 
-function notReplaced({ name, kind }: Plugin): string {
-  return kind === 'fn'
-    ? `'${name}' is a serverless function; flows that call it are left out`
-    : `'${name}' is not called: this version of Coppice has no action 'plugin'; flows that call it are left out, and the plugin stands in coppice.yaml as a comment`;
+/** Says that the plugin is called as it was, where it can be. */
+function kept(
+  reading: Reading,
+  { item, section, plugin }: { readonly item: Value; readonly section: Section; readonly plugin: Plugin },
+): Plugin {
+  const { name, address } = plugin;
+  if (plugins.parse([settingOf(plugin)]) === null) {
+    const message = `'${name}' cannot be called: it needs a name, and an address of the form host:port; flows that call it are left out`;
+    reading.say(item, 'not carried', message);
+    return { ...plugin, kind: 'lost' };
+  }
+  reading.say(item, 'carried', `'${name}' is one of the setting plugins, and called by the action plugin`);
+  reading.say(section.get('name'), 'carried', 'rules call it by this name');
+  reading.say(section.get('address'), 'carried', `${address} is called in plain text, as Hollowtrees did`);
+  return plugin;
+}
+
+/** The plugin as an entry of the setting `plugins`. */
+export function settingOf({ name, address, protocol }: Plugin): Readonly<Record<string, string>> {
+  return { name, address, protocol };
 }

@@ -36,7 +36,9 @@ function deedOf(plugin: Plugin, type: string): Deed {
     case 'demo':
       return { kind: 'nothing' };
     case 'grpc':
+      return { kind: 'action', action: { plugin: { name: plugin.name } } };
     case 'fn':
+    case 'lost':
       return { kind: 'missing' };
   }
 }
@@ -62,10 +64,19 @@ export function rulesOf(
       ruleOf(flow, chain, names.take(flow.title, ...suffixOf(chain, chains))),
     );
     const list = rules.map((rule) => `'${rule.name}'`).join(' and ');
-    const isUnbraked = flow.pace.cooldown === null && !chains.every(({ types }) => types.every(isUrgentType));
+    const isUnbraked = flow.pace.cooldown === null && chains.some(isVoluntary);
     reading.say(flow, 'carried', `it is the rule ${list} in rules/${name}.yaml${isUnbraked ? UNBRAKED : ''}`);
     return [{ flow, name, rules }];
   });
+}
+
+/** Whether the chain takes out instances that would have stayed. */
+function isVoluntary({ types, actions }: Chain): boolean {
+  return actions.some(isSwap) && !types.every(isUrgentType);
+}
+
+function isSwap(action: Readonly<Record<string, unknown>>): boolean {
+  return Object.hasOwn(action, 'swap');
 }
 
 const UNBRAKED =
@@ -78,6 +89,7 @@ function missingPlugins(reading: Reading, { plugins }: Flow): string | null {
     const { plugin } = call;
     if (plugin.kind === 'asg') reading.say(call, 'carried', 'its swap is an action of Coppice');
     else if (plugin.kind === 'demo') reading.say(call, 'not needed', 'it only logged the type of the event');
+    else if (plugin.kind === 'grpc') reading.say(call, 'changed', CALLED);
     else {
       reading.say(call, 'not carried', 'Coppice does not call it');
       missing.push(`'${plugin.name}'`);
@@ -88,6 +100,9 @@ function missingPlugins(reading: Reading, { plugins }: Flow): string | null {
   return `no rule is made of it, since Coppice does not call ${missing.join(', ')}, and without that it would be another flow`;
 }
 
+const CALLED =
+  'it is the action plugin, for events about an instance of a group that a policy selects; Hollowtrees called it for every one, also twice at a time';
+
 function idle({ plugins, types }: Flow): string {
   if (plugins.length === 0) return 'it calls no plugin';
   return `its plugins did nothing with ${types.length === 0 ? 'any event' : `events of type ${types.join(', ')}`}`;
@@ -97,52 +112,81 @@ function idle({ plugins, types }: Flow): string {
 interface Chain {
   readonly types: readonly string[];
   readonly actions: readonly Readonly<Record<string, unknown>>[];
+  /** Names of alerts that the types stand for, and for which there is another chain. */
+  readonly without?: readonly string[];
 }
+
+/** The types of all alerts, of a flow that does not say which. */
+const EVERY_ALERT = `${ALERT_TYPE_PREFIX}*`;
 
 function chainsOf(reading: Reading, flow: Flow): readonly Chain[] {
   const chains = new Map<string, Chain>();
-  // A flow that takes every event does something only with those.
-  for (const type of flow.types.length === 0 ? Object.keys(ASG_PLUGIN_SWAPS) : flow.types) {
+  // With others the ASG plugin did nothing.
+  const special = flow.plugins.some(({ plugin }) => plugin.kind === 'asg')
+    ? Object.keys(ASG_PLUGIN_SWAPS)
+    : [];
+  for (const type of flow.types.length === 0 ? special : flow.types) {
     const actions = actionsFor(reading, flow, type);
     const key = JSON.stringify(actions);
     if (actions.length > 0) chains.set(key, { types: [...(chains.get(key)?.types ?? []), type], actions });
   }
-  return [...chains.values()];
+  return [...chains.values(), ...(flow.types.length === 0 ? restOf(flow, special) : [])];
+}
+
+/** What the flow does with every alert but the special ones. */
+function restOf(flow: Flow, special: readonly string[]): readonly Chain[] {
+  const actions = withRetries(
+    flow,
+    flow.plugins.map(({ plugin }) => deedOf(plugin, EVERY_ALERT)),
+  );
+  const without = special.map((type) => type.slice(ALERT_TYPE_PREFIX.length));
+  return actions.length === 0 ? [] : [{ types: [EVERY_ALERT], actions, without }];
+}
+
+function withRetries({ pace }: Flow, deeds: readonly Deed[]): Chain['actions'] {
+  const actions = deeds.flatMap((deed) => (deed.kind === 'action' ? [deed.action] : []));
+  return pace.retries === 0 ? actions : actions.map((action) => ({ ...action, retries: pace.retries }));
 }
 
 function actionsFor(reading: Reading, flow: Flow, type: string): Chain['actions'] {
-  const { plugins, pace } = flow;
+  const { plugins } = flow;
   if (isGlob(type)) {
     const message = `the event type ${type} cannot be said in a rule, where * and ? stand for other characters`;
     reading.say(flow, 'not carried', message);
     return [];
   }
-  const deeds = plugins.map(({ plugin }) => deedOf(plugin, type));
-  const [action, second] = deeds.flatMap((deed) => (deed.kind === 'action' ? [deed.action] : []));
-  if (action === undefined) {
+  const actions = withRetries(
+    flow,
+    plugins.map(({ plugin }) => deedOf(plugin, type)),
+  );
+  if (actions.length === 0)
     reading.say(flow, 'not needed', `its plugins did nothing with events of type ${type}`);
-    return [];
-  }
-  if (second !== undefined)
+  const first = actions.findIndex(isSwap);
+  const once = actions.filter((action, index) => index === first || !isSwap(action));
+  if (once.length < actions.length)
     reading.say(
       flow,
       'changed',
       'it called for the swap more than once; the second would find the instance gone',
     );
-  return [pace.retries === 0 ? action : { ...action, retries: pace.retries }];
+  return once;
 }
 
 /** Where a flow becomes several rules, each is named after its first event type as well. */
 function suffixOf({ types }: Chain, chains: readonly Chain[]): readonly string[] {
-  return chains.length === 1 ? [] : [(types[0] ?? '').split('.').at(-1) ?? ''];
+  if (chains.length === 1) return [];
+  return [types[0] === EVERY_ALERT ? 'others' : ((types[0] ?? '').split('.').at(-1) ?? '')];
 }
 
 function ruleOf(
   { description, alternatives, pace }: Flow,
-  { types, actions }: Chain,
+  { types, actions, without = [] }: Chain,
   name: string,
 ): RuleData {
-  const triggers = types.flatMap((type) => alternatives.map((matchers) => triggerOf(type, matchers)));
+  const excluded = without.length === 0 ? [] : [`alertname!~"${without.join('|')}"`];
+  const triggers = types.flatMap((type) =>
+    alternatives.map((matchers) => triggerOf(type, [...matchers, ...excluded])),
+  );
   const { cooldown, limits } = pace;
   return {
     name,
@@ -158,9 +202,10 @@ function ruleOf(
 const ACTIONS = 'then';
 
 function triggerOf(type: string, matchers: readonly string[]): object {
-  const trigger = type.startsWith(ALERT_TYPE_PREFIX)
-    ? { alert: type.slice(ALERT_TYPE_PREFIX.length) }
-    : { type };
+  const trigger =
+    type.startsWith(ALERT_TYPE_PREFIX) && type !== EVERY_ALERT
+      ? { alert: type.slice(ALERT_TYPE_PREFIX.length) }
+      : { type };
   return matchers.length === 0 ? trigger : { ...trigger, matchers };
 }
 

@@ -190,8 +190,11 @@ export interface World {
   readonly clock: ManualClock;
 }
 
-/** A server with the API on a world of fakes. */
-export function serve(changes: Partial<World> = {}): { server: FastifyInstance; world: World } {
+/** A server with the API on a world of fakes; one of its own where none is given. */
+export function serve(
+  changes: Partial<World> = {},
+  server: FastifyInstance = fastify(),
+): { server: FastifyInstance; world: World } {
   const world: World = {
     fleet: fleetOf(groupOf('prod-web')),
     read: () => (world.fleet === null ? Promise.reject(new Error('no cloud')) : Promise.resolve(world.fleet)),
@@ -221,7 +224,6 @@ export function serve(changes: Partial<World> = {}): { server: FastifyInstance; 
     clock: new ManualClock(NOW),
     ...changes,
   };
-  const server = fastify();
   registerApi(server, depsOf(world));
   return { server, world };
 }

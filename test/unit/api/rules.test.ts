@@ -42,7 +42,7 @@ test('a rejected reload answers 422 with every problem, warnings among them', as
     status: 422,
     json: {
       error: 'rules_rejected',
-      detail: 'the rule files have 2 errors; generation 3 stays in force',
+      detail: 'the files have 2 errors; generation 3 of the rules stays in force',
       outcome: 'rejected',
       generation: 3,
       hash: 'abc',

@@ -298,3 +298,34 @@ test('with colours the severity and the caret have them, and the text is the sam
   assert.ok(colored.stdout().includes('\u001b[31merror:\u001b[39m'));
   assert.equal(stripVTControlCharacters(colored.stdout()), plain.stdout());
 });
+
+const CALLS_DRAIN = ruleFile('drains').replace(
+  / {4}then:[\s\S]*/,
+  '    then: [{ plugin: { name: drains } }]\n',
+);
+
+test('a plugin that the settings do not have is told where a settings file is given', async (context) => {
+  const files = { 'a.yaml': CALLS_DRAIN };
+  const config = await fill(await temporaryDirectory(context), {
+    'coppice.yaml': 'plugins: [{ name: drain, address: "h:1" }]\n',
+    'none.yaml': 'shadow: true\n',
+    'bad.yaml': 'plugins: [{ name: drain }]\n',
+  });
+  const unknown = await check(context, files, '--config', join(config, 'coppice.yaml'));
+  assert.match(
+    unknown.stdout(),
+    /a\.yaml:\d+:\d+: error: the settings have no plugin 'drains'; did you mean 'drain'\? \[unknown-plugin\]/,
+  );
+  assert.equal(unknown.code(), 1);
+  const none = await check(context, files, '--config', join(config, 'none.yaml'));
+  assert.match(none.stdout(), /no plugin 'drains'; they name none/);
+  const bad = await check(context, files, '--config', join(config, 'bad.yaml'));
+  assert.deepEqual([bad.stdout(), bad.code()], ['', 2]);
+  assert.match(bad.stderr(), /bad\.yaml:1:11: plugins\[0\] needs the key 'address'/);
+});
+
+test('without a settings file it is not known which plugins there are', async (context) => {
+  const { stdout, code } = await check(context, { 'a.yaml': CALLS_DRAIN });
+  assert.doesNotMatch(stdout(), /plugin/);
+  assert.equal(code(), 0);
+});

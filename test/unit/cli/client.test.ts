@@ -3,14 +3,15 @@ import test from 'node:test';
 import { Failure } from '../../../src/base/failure.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { createClient } from '../../../src/cli/client.ts';
+import type { SendRequest } from '../../../src/cli/transport.ts';
 import { daemon } from './daemon.ts';
 
 const never = new AbortController().signal;
 
-/** A fetch that answers nothing until it is aborted. */
-const hanging: typeof fetch = (_url, request) =>
+/** Answers nothing until it is aborted. */
+const hanging: SendRequest = (_url, { signal }) =>
   new Promise((_resolve, reject) => {
-    request?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
+    signal.addEventListener('abort', () => reject(new Error('aborted')));
   });
 
 test('parameters that are not given are not sent, and the others are escaped', async (context) => {
@@ -77,7 +78,7 @@ test('a daemon that is not there is named, with why and what to do', async (cont
 
 test('a daemon that does not answer is given up after 30 s', async () => {
   const clock = new ManualClock();
-  const client = createClient({ server: 'http://host', interrupted: never, fetch: hanging, clock });
+  const client = createClient({ server: 'http://host', interrupted: never, send: hanging, clock });
   const asked = assert.rejects(client.get('/x'), {
     code: 'timeout',
     message: 'http://host did not answer within 30 s',
@@ -91,7 +92,7 @@ test('an interrupt ends a request at once', async () => {
   const client = createClient({
     server: 'http://host',
     interrupted: interrupt.signal,
-    fetch: hanging,
+    send: hanging,
     clock: new ManualClock(),
   });
   const asked = assert.rejects(client.get('/x'), { code: 'cancelled' });

@@ -91,6 +91,21 @@ test('a switch may be given alone, or with its value', async (context) => {
   assert.match((await show(context, {}, '--shadow', 'false')).stdout(), /^shadow +false +--shadow$/m);
 });
 
+for (const flag of ['--insecure-no-auth', '--insecure.noAuth']) {
+  test(`${flag} lets an open door be reached by others`, async (context) => {
+    const open = ['--http.listen', ':8080'];
+    assert.equal((await show(context, {}, ...open)).code(), 2);
+    const { stdout, code } = await show(context, {}, ...open, flag);
+    assert.match(stdout(), /^insecure\.noAuth +true +--insecure\.noAuth$/m);
+    assert.equal(code(), 0);
+  });
+}
+
+test('the files of the locks are shown: a path is no secret', async (context) => {
+  const { stdout } = await show(context, {}, '--http.auth.file', '/etc/coppice/access.yaml');
+  assert.match(stdout(), /^http\.auth\.file +\/etc\/coppice\/access\.yaml +--http\.auth\.file$/m);
+});
+
 test('bad settings are all told on stderr, nothing is shown, and the exit code is 2', async (context) => {
   const files = { 'other.yaml': 'rulz: x\n' };
   const { stdout, stderr, code } = await show(

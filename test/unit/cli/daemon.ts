@@ -46,6 +46,7 @@ export interface Asked {
   readonly method: string;
   readonly url: string;
   readonly type: string | undefined;
+  readonly authorization: string | undefined;
   readonly body: string;
 }
 
@@ -87,6 +88,7 @@ async function readRequest(request: IncomingMessage): Promise<Asked> {
     method: request.method ?? '',
     url: request.url ?? '',
     type: request.headers['content-type'],
+    authorization: request.headers.authorization,
     body: await text(request),
   };
 }

@@ -16,6 +16,7 @@ test('a pause sends group and reason', async (context) => {
       method: 'POST',
       url: '/api/v1/pause',
       type: 'application/json',
+      authorization: undefined,
       body: '{"group":"prod-web","region":"eu-west-1","reason":"deploy"}',
     },
   ]);

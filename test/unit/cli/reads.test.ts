@@ -5,6 +5,7 @@ import { decisionsCommand } from '../../../src/cli/decisions.ts';
 import { groupsCommand } from '../../../src/cli/groups.ts';
 import type { Io } from '../../../src/cli/io.ts';
 import { runsCommand } from '../../../src/cli/runs.ts';
+import type { SendRequest } from '../../../src/cli/transport.ts';
 import { DECISION, GROUP, RUN } from './answers.ts';
 import { daemon, recorder, run } from './daemon.ts';
 
@@ -226,11 +227,11 @@ test('COPPICE_SERVER names the daemon, --server goes before it, and an empty one
   assert.equal(asked.length, 2);
   const io = recorder({ env: { COPPICE_SERVER: '' } });
   const urls: string[] = [];
-  const record: typeof fetch = async (asked) => {
-    urls.push(String(asked));
-    return Response.json({ items: [], next: null });
+  const record: SendRequest = async (asked) => {
+    urls.push(asked.href);
+    return { status: 200, contentType: null, location: null, text: '{"items":[],"next":null}' };
   };
-  await run(runsCommand(io, { fetch: record }), 'ls');
+  await run(runsCommand(io, { send: record }), 'ls');
   assert.deepEqual(urls, ['http://127.0.0.1:8080/api/v1/runs']);
 });
 
@@ -275,12 +276,12 @@ test('an answer of another version is an error, not half a table', async (contex
 
 test('an interrupt is exit code 130', async () => {
   const io = recorder();
-  const hanging: typeof fetch = (_url, request) =>
+  const hanging: SendRequest = (_url, { signal }) =>
     new Promise((_resolve, reject) => {
-      request?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
+      signal.addEventListener('abort', () => reject(new Error('aborted')));
       io.interrupt();
     });
-  await run(runsCommand(io, { fetch: hanging }), 'ls');
+  await run(runsCommand(io, { send: hanging }), 'ls');
   assert.equal(io.code(), 130);
 });
 

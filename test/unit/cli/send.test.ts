@@ -240,6 +240,7 @@ test('over gRPC an event has its labels in the extensions and in the data, as Ho
         source: '/s',
         id: 'e-1',
         time: '2026-01-01T00:00:00Z',
+        ...{ region: 'eu', cluster: 'c', n: '1', eventtype: 'prometheus', correlationid: 'e-1' },
         labels: { region: 'eu', cluster: 'c', n: '1' },
       },
       extensions: { region: 'eu', cluster: 'c', n: '1' },

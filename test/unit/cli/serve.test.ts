@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -116,5 +116,24 @@ describe('serve', () => {
       '',
     ]);
     assert.equal(io.code(), 2);
+  });
+
+  it('does not start with bad files of the locks: it prints each problem, and exits with 2', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'coppice-serve-'));
+    t.after(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'access.yaml'), 'users: []\n', { mode: 0o600 });
+    const io = recorder();
+    const settings = ['--http.listen', '127.0.0.1:0', '--grpc.listen', '127.0.0.1:0', '--cloud', 'simulated'];
+    const more = ['--state.url', `sqlite:${folder}/state.db`, '--rules', folder, '--log.level', 'silent'];
+    const lock = ['--http.auth.file', join(folder, 'access.yaml'), '--grpc.auth.file', join(folder, 'gone')];
+    await run(serveCommand(io, { version: 'test' }), ...settings, ...more, ...lock);
+    assert.deepEqual(io.stderr().split('\n'), [
+      `${folder}/access.yaml:1:1: error: the file has no key 'users'; known are tokens, passwords, certificates, jwt [unknown-key]`,
+      `${folder}/gone:1:1: error: the access file does not exist [not-found]`,
+      'coppice: the files that lock the doors cannot be used; nothing was started',
+      '',
+    ]);
+    assert.equal(io.code(), 2);
+    assert.deepEqual(await readdir(folder), ['access.yaml']);
   });
 });

@@ -211,7 +211,7 @@ const EXPECTATIONS: readonly Row[] = [
     rule: 'an action is one that there is',
     found: () => ofExpectations('{ at: 0s, rule: a-rule, outcome: dispatched, actions: [swop] }'),
     want: [
-      `4:69: error: tests[0].expect[0].actions[0] must be one of swap, detach, terminate, http, not "swop"; did you mean 'swap'? [wrong-value]`,
+      `4:69: error: tests[0].expect[0].actions[0] must be one of swap, detach, terminate, http, plugin, not "swop"; did you mean 'swap'? [wrong-value]`,
     ],
   },
   {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { CLIENT_VARIABLES } from '../../../src/config/client-variables.ts';
 import {
   type ResolvedSettings,
   resolveSettings,
@@ -67,6 +68,28 @@ const READ: {
   'http.listen': ['127.0.0.2:80', '127.0.0.2:80', { host: '127.0.0.2', port: 80 }, '127.0.0.2:80'],
   'grpc.listen': ['[::1]:0', '"[::1]:0"', { host: '::1', port: 0 }, '[::1]:0'],
   'grpc.answer': ['completed', 'completed', 'completed', 'completed'],
+  'http.auth.file': [
+    '/etc/coppice/access.yaml',
+    '/etc/coppice/access.yaml',
+    '/etc/coppice/access.yaml',
+    '/etc/coppice/access.yaml',
+  ],
+  'http.tls.cert': ['/tls/tls.crt', '/tls/tls.crt', '/tls/tls.crt', '/tls/tls.crt'],
+  'http.tls.key': ['/tls/tls.key', '/tls/tls.key', '/tls/tls.key', '/tls/tls.key'],
+  'http.tls.clientCa': ['/tls/ca.crt', '/tls/ca.crt', '/tls/ca.crt', '/tls/ca.crt'],
+  'http.tls.clientCertificates': ['required', 'required', 'required', 'required'],
+  'grpc.auth.file': [
+    '/etc/coppice/access.yaml',
+    '/etc/coppice/access.yaml',
+    '/etc/coppice/access.yaml',
+    '/etc/coppice/access.yaml',
+  ],
+  'grpc.tls.cert': ['/tls/tls.crt', '/tls/tls.crt', '/tls/tls.crt', '/tls/tls.crt'],
+  'grpc.tls.key': ['/tls/tls.key', '/tls/tls.key', '/tls/tls.key', '/tls/tls.key'],
+  'grpc.tls.clientCa': ['/tls/ca.crt', '/tls/ca.crt', '/tls/ca.crt', '/tls/ca.crt'],
+  'grpc.tls.clientCertificates': ['required', 'required', 'required', 'required'],
+  'limits.requestsPerSecond': ['0', '0', 0, 0],
+  'limits.connections': ['500', '500', 500, 500],
   'insecure.noAuth': ['true', 'true', true, true],
   rules: ['a/*.{yaml,yml}, b', '["a/*.{yaml,yml}", b]', ['a/*.{yaml,yml}', 'b'], ['a/*.{yaml,yml}', 'b']],
   shadow: ['true', 'true', true, true],
@@ -92,6 +115,17 @@ const READ: {
   ],
   'aws.spotAdvisor': ['https://h/x?k=v', 'https://h/x?k=v', 'https://h/x?k=v', 'https://h/x?<secret>'],
   'recommender.url': ['http://h:9090/r', 'http://h:9090/r', 'http://h:9090/r', 'http://h:9090/r'],
+  plugins: [
+    '[{"name":"drain","address":"drain:80","tls":true,"timeout":"2m","tokenFile":"/t"}]',
+    '[{ name: drain, address: "drain:80", tls: true, timeout: 2m, tokenFile: /t }]',
+    [
+      {
+        ...{ name: 'drain', address: 'drain:80', protocol: 'v2', timeoutMs: 120_000, tokenFile: '/t' },
+        tls: { ca: null, cert: null, key: null, serverName: null },
+      },
+    ],
+    ['drain drain:80 v2 2m tls token'],
+  ],
   'state.url': ['sqlite:/tmp/x.db', 'sqlite:/tmp/x.db', 'sqlite:/tmp/x.db', 'sqlite:/tmp/x.db'],
   'state.retention': ['7d', '7d', 604_800_000, '7d'],
   'worker.concurrency': ['8', '8', 8, 8],
@@ -102,6 +136,15 @@ const READ: {
   'log.level': ['debug', 'debug', 'debug', 'debug'],
   'log.format': ['text', 'text', 'text', 'text'],
 };
+/** With what the setting may not be without, said where nothing hides it. */
+function beside(name: SettingName, sources: Parameters<typeof resolve>[0]): Parameters<typeof resolve>[0] {
+  const [door, section] = name.split('.');
+  if (section !== 'tls') return sources;
+  const needed = ['cert', 'key', 'clientCa'].map((key) => `${door}.tls.${key}`).filter((key) => key !== name);
+  if (sources.file === undefined) return { ...sources, file: needed.map((key) => `${key}: x\n`).join('') };
+  return { ...sources, flags: Object.fromEntries(needed.map((key) => [key, 'x'])) };
+}
+
 for (const name of SETTING_NAMES) {
   const [text, yaml, value, shown] = READ[name];
   test(`${name} is read alike from its flag, its variable and the file, and shown without secrets`, () => {
@@ -113,12 +156,107 @@ for (const name of SETTING_NAMES) {
       { file: `${nested}\n` },
     ];
     for (const sources of given) {
-      const { settings } = ok(resolve(sources));
+      const { settings } = ok(resolve(beside(name, sources)));
       assert.deepEqual(settings[name], value);
       assert.deepEqual(showSetting(settings, name), shown);
     }
   });
 }
+
+const ENTRY = '{ name: a, address: "h:1" }';
+
+/** Values of the setting in the file, and each mistake with its place. */
+const PLUGIN_MISTAKES: readonly [rule: string, yaml: string, problems: readonly string[]][] = [
+  [
+    'a map is no list',
+    ENTRY,
+    [
+      '1:1: plugins must be a list of maps with name and address, such as [{"name":"drain","address":"drain.infra:8080"}]',
+    ],
+  ],
+  [
+    'an entry needs a name and an address',
+    '[{ protocol: v1 }]',
+    ["1:11: plugins[0] needs the key 'name'", "1:11: plugins[0] needs the key 'address'"],
+  ],
+  [
+    'a misspelt key is told with the right one',
+    '[{ name: a, adress: "h:1" }]',
+    ["1:22: plugins[0] has no key 'adress'; did you mean 'address'?"],
+  ],
+  [
+    'an address has a port',
+    '[{ name: a, address: nowhere }]',
+    ['1:31: plugins[0].address must be host:port, e.g. drain.infra:8080 or [::1]:8080'],
+  ],
+  [
+    'a port has an end',
+    '[{ name: a, address: "h:65536" }]',
+    ['1:31: plugins[0].address must be host:port, e.g. drain.infra:8080 or [::1]:8080'],
+  ],
+  [
+    'a name is there once',
+    `[${ENTRY}, ${ENTRY}]`,
+    ['1:48: plugins[1].name is the name of plugins[0] already; rename one'],
+  ],
+  [
+    'a protocol is one of two',
+    '[{ name: a, address: "h:1", protocol: v3 }]',
+    ["1:48: plugins[0].protocol must be one of v1, v2; did you mean 'v1'?"],
+  ],
+  [
+    'a time is one',
+    '[{ name: a, address: "h:1", timeout: 5 }]',
+    ['1:47: plugins[0].timeout must be a duration such as 90s, 15m or 1h30m'],
+  ],
+  [
+    'tls is true or a map',
+    '[{ name: a, address: "h:1", tls: false }]',
+    ['1:43: plugins[0].tls must be true, or a map of ca, cert, key and serverName'],
+  ],
+  [
+    'a certificate has a key',
+    '[{ name: a, address: "h:1", tls: { cert: /c } }]',
+    ['1:43: plugins[0].tls must have both of the keys cert and key, or none'],
+  ],
+  [
+    'a key itself is no path, and is not repeated',
+    '[{ name: a, address: "h:1", tls: { cert: /c, key: "-----BEGIN\\nMII" } }]',
+    ['1:60: plugins[0].tls.key must be the path of a file'],
+  ],
+];
+for (const [rule, yaml, problems] of PLUGIN_MISTAKES) {
+  test(`of plugins ${rule}`, () => {
+    assert.deepEqual(
+      problemsOf(resolve({ file: `plugins: ${yaml}\n` })),
+      problems.map((problem) => `coppice.yaml:${problem}`),
+    );
+  });
+}
+
+test('what is wrong with plugins of a variable or a flag is told of its part as well', () => {
+  const text = '[{"name":"a","address":"h"}]';
+  const told = 'plugins[0].address must be host:port, e.g. drain.infra:8080 or [::1]:8080';
+  assert.deepEqual(problemsOf(resolve({ env: { COPPICE_PLUGINS: text } })), [`COPPICE_PLUGINS: ${told}`]);
+  assert.deepEqual(problemsOf(resolve({ flags: { plugins: [text] } })), [`--plugins: ${told}`]);
+  assert.match(
+    problemsOf(resolve({ env: { COPPICE_PLUGINS: 'drain=h:1' } })).join(),
+    /must be a list of maps/,
+  );
+});
+
+test('flags that are given several times name a plugin each', () => {
+  const { settings } = ok(
+    resolve({ flags: { plugins: ['{"name":"a","address":"h:1"}', '{"name":"b","address":"[::1]:2"}'] } }),
+  );
+  assert.deepEqual(
+    settings.plugins.map(({ name, address, protocol, timeoutMs }) => [name, address, protocol, timeoutMs]),
+    [
+      ['a', 'h:1', 'v2', 60_000],
+      ['b', '[::1]:2', 'v2', 60_000],
+    ],
+  );
+});
 
 const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], problem: RegExp][] = [
   [
@@ -186,8 +324,8 @@ const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], p
   ],
   [
     'an unknown section of the file is an error',
-    { file: 'plugins: []\n' },
-    /^coppice\.yaml:1:1: there is no setting 'plugins'/,
+    { file: 'exporters: []\n' },
+    /^coppice\.yaml:1:1: there is no setting 'exporters'/,
   ],
   ['a section is a map', { file: 'http: 5\n' }, /^coppice\.yaml:1:1: http must be a map of settings$/],
   ['a section without content is a slip', { file: 'http:\n' }, /http must be a map of settings$/],
@@ -197,6 +335,27 @@ const REFUSED: readonly [rule: string, sources: Parameters<typeof resolve>[0], p
     { file: 'http: { listen: "127.0.0.1:1" }\nhttp.listen: 127.0.0.1:2\n' },
     /^coppice\.yaml:2:1: http\.listen is given twice/,
   ],
+  [
+    'a certificate needs its key',
+    { flags: { 'http.tls.cert': 'a' } },
+    /^--http\.tls\.cert: http\.tls\.cert needs http\.tls\.key beside it/,
+  ],
+  [
+    'a key needs its certificate',
+    { env: { COPPICE_GRPC_TLS_KEY: 'a' } },
+    /^COPPICE_GRPC_TLS_KEY: grpc\.tls\.key needs grpc\.tls\.cert beside it/,
+  ],
+  [
+    'authorities of clients need TLS',
+    { file: 'http:\n  tls: { clientCa: a }\n' },
+    /^coppice\.yaml:2:10: http\.tls\.clientCa needs http\.tls\.cert and http\.tls\.key beside it/,
+  ],
+  [
+    'client certificates are required of somebody only where an authority is believed',
+    { flags: { 'grpc.tls.cert': 'a', 'grpc.tls.key': 'b', 'grpc.tls.clientCertificates': 'required' } },
+    /^--grpc\.tls\.clientCertificates: .* only where grpc\.tls\.clientCa says which authorities/,
+  ],
+  ['a path is not empty', { file: 'http.auth.file: ""\n' }, /http\.auth\.file must be the path of a file$/],
   ['a file with a syntax error says where', { file: 'http: [\n' }, /^coppice\.yaml:2:1: this is not YAML/],
   [
     'a misspelled variable is an error',
@@ -238,15 +397,32 @@ for (const address of [
   'example.com:8080',
   '127.example.com:80',
 ]) {
-  test(`${address} can be reached by others, so it is refused while there is no authentication`, () => {
-    for (const name of ['http.listen', 'grpc.listen']) {
+  test(`${address} can be reached by others, so it is refused without an access file`, () => {
+    for (const door of ['http', 'grpc']) {
+      const name = `${door}.listen`;
       const refused = problemsOf(resolve({ flags: { [name]: address } }));
       assert.equal(refused.length, 1);
-      assert.match(refused[0] ?? '', new RegExp(`^--${name}: ${name} can be reached by other machines`));
+      const start = `^--${name}: ${name} can be reached by other machines, so set ${door}.auth.file`;
+      assert.match(refused[0] ?? '', new RegExp(start));
+      ok(resolve({ flags: { [name]: address, [`${door}.auth.file`]: 'access.yaml' } }));
       ok(resolve({ flags: { [name]: address, 'insecure.noAuth': true } }));
     }
   });
 }
+
+test('the access file of one door does not lock the other', () => {
+  const flags = { 'http.listen': ':8080', 'grpc.listen': ':8888', 'http.auth.file': 'a' };
+  assert.deepEqual(
+    problemsOf(resolve({ flags })).map((problem) => problem.split(':')[0]),
+    ['--grpc.listen'],
+  );
+});
+
+test('client certificates that are required are no access file: nobody would have scopes', () => {
+  const tls = { 'http.tls.cert': 'a', 'http.tls.key': 'b', 'http.tls.clientCa': 'c' };
+  const flags = { ...tls, 'http.tls.clientCertificates': 'required', 'http.listen': ':8080' };
+  assert.equal(problemsOf(resolve({ flags })).length, 1);
+});
 
 test('variables that Kubernetes or the client uses are left alone', () => {
   const env = {
@@ -255,7 +431,7 @@ test('variables that Kubernetes or the client uses are left alone', () => {
     COPPICE_HTTP_PORT: 'tcp://10.0.0.1:8080',
     COPPICE_RULES_SERVICE_PORT: '80',
     COPPICE_HTTP_LISTEN_PORT: 'tcp://10.0.0.1:8080',
-    COPPICE_SERVER: 'http://localhost:8080',
+    ...Object.fromEntries(CLIENT_VARIABLES.map((name) => [name, 'x'])),
     HTTP_LISTEN: 'x',
   };
   ok(resolve({ env }));

@@ -9,6 +9,7 @@ import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { countingIds, FakeInbox } from '../ingest/fake-inbox.ts';
 import { CHECK, type ForeignCaller, foreignCaller, LIST, WATCH } from '../ingest/foreign-caller.ts';
+import { openDoor } from '../ingest/open-door.ts';
 
 const SERVICES = ['', 'action.Action', 'proto.EventHandler'];
 
@@ -23,7 +24,7 @@ beforeEach(async () => {
   ready = true;
   server = await startGrpcServer(
     {
-      ...{ inbox: new FakeInbox(), eventEnds: null, newId: countingIds() },
+      ...{ ...openDoor, inbox: new FakeInbox(), eventEnds: null, newId: countingIds() },
       ...{ metrics: createMetrics(), clock, log: silentLog },
       readiness: async () => {
         if (ready instanceof Error) throw ready;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ANYBODY } from '../../../src/access/gate.ts';
 import { Failure } from '../../../src/base/failure.ts';
 import { createDoor, type Door } from '../../../src/ingest/admission.ts';
 import { readPrometheus } from '../../../src/ingest/prometheus.ts';
@@ -53,7 +54,7 @@ describe('createDoor', () => {
 
   it('tells and counts what was accepted, what was a duplicate and what was rejected', async () => {
     const { door, metrics } = setUp();
-    const receipt = await door.admit('prometheus', readingOf('A', null, 'B', 'A'));
+    const receipt = await door.admit('prometheus', readingOf('A', null, 'B', 'A'), ANYBODY);
     assert.deepEqual(receipt, {
       accepted: 2,
       duplicates: 1,
@@ -69,7 +70,7 @@ describe('createDoor', () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     inbox.gate = promise;
     let answered = false;
-    const admitted = door.admit('prometheus', readingOf('A')).then(() => {
+    const admitted = door.admit('prometheus', readingOf('A'), ANYBODY).then(() => {
       answered = true;
     });
     await new Promise((turn) => setImmediate(turn));
@@ -81,7 +82,7 @@ describe('createDoor', () => {
   it('does not trouble the inbox when there is nothing to keep', async () => {
     const { door, inbox } = setUp();
     inbox.failure = FULL;
-    assert.deepEqual(await door.admit('prometheus', readingOf()), {
+    assert.deepEqual(await door.admit('prometheus', readingOf(), ANYBODY), {
       accepted: 0,
       duplicates: 0,
       rejected: [],
@@ -92,7 +93,7 @@ describe('createDoor', () => {
     it(`lets ${code} through, and counts what was not kept as rejected only`, async () => {
       const { door, inbox, metrics } = setUp();
       inbox.failure = new Failure(code, 'retry', 'not now');
-      await assert.rejects(door.admit('prometheus', readingOf('A', 'B')), { code });
+      await assert.rejects(door.admit('prometheus', readingOf('A', 'B'), ANYBODY), { code });
       assert.deepEqual(await counted(metrics.eventsReceived), {});
       assert.deepEqual(await counted(metrics.eventsRejected), { [`prometheus ${code}`]: 2 });
     });
@@ -101,16 +102,16 @@ describe('createDoor', () => {
     const { log, messages } = recordingLog();
     const { door, inbox } = setUp(log);
     inbox.failure = FULL;
-    for (let i = 0; i < 3; i++) await assert.rejects(door.admit('prometheus', readingOf('A')));
+    for (let i = 0; i < 3; i++) await assert.rejects(door.admit('prometheus', readingOf('A'), ANYBODY));
     inbox.failure = null;
-    for (let i = 0; i < 3; i++) await door.admit('prometheus', readingOf('A'));
+    for (let i = 0; i < 3; i++) await door.admit('prometheus', readingOf('A'), ANYBODY);
     assert.deepEqual(messages, ['inbox refuses events', 'inbox takes events again']);
   });
 
   it('counts and logs what Alertmanager cut off', async () => {
     const { log, messages } = recordingLog();
     const { door, metrics } = setUp(log);
-    await door.admit('alertmanager', { ...readingOf('A'), cutBySender: 4 });
+    await door.admit('alertmanager', { ...readingOf('A'), cutBySender: 4 }, ANYBODY);
     assert.deepEqual(await counted(metrics.eventsRejected), { 'alertmanager cut_by_sender': 4 });
     assert.match(messages.join(), /max_alerts/);
   });

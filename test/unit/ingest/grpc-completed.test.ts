@@ -15,6 +15,7 @@ import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { countingIds, FakeInbox } from './fake-inbox.ts';
 import { type ForeignCaller, foreignCaller, HANDLE, HANDLE_ALERT } from './foreign-caller.ts';
+import { openDoor } from './open-door.ts';
 
 /** Somebody to wait for ends, who ends nothing before he is told to. */
 class FakeEnds implements EventEnds {
@@ -68,7 +69,7 @@ beforeEach(async () => {
   const readiness = (): Promise<{ ready: boolean }> => Promise.resolve({ ready: true });
   server = await startGrpcServer(
     {
-      ...{ inbox, readiness, eventEnds: ends, newId: countingIds() },
+      ...{ ...openDoor, inbox, readiness, eventEnds: ends, newId: countingIds() },
       ...{ metrics: createMetrics(), clock: new ManualClock(), log: silentLog },
     },
     { host: '127.0.0.1', port: 0 },

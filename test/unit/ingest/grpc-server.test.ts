@@ -8,6 +8,7 @@ import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts';
 import { countingIds, FakeInbox } from './fake-inbox.ts';
 import { type ForeignCaller, foreignCaller, HANDLE, HANDLE_ALERT } from './foreign-caller.ts';
+import { openDoor } from './open-door.ts';
 
 const TYPE = 'prometheus.server.alert.SpotTerminationNotice';
 const ALERT_EVENT = {
@@ -38,7 +39,7 @@ beforeEach(async () => {
   inbox = new FakeInbox();
   metrics = createMetrics();
   server = await startGrpcServer(
-    { inbox, metrics, clock, log: silentLog, newId: countingIds(), readiness, eventEnds: null },
+    { ...openDoor, inbox, metrics, clock, log: silentLog, newId: countingIds(), readiness, eventEnds: null },
     { host: '127.0.0.1', port: 0 },
   );
   caller = foreignCaller(server.port);
@@ -156,7 +157,7 @@ describe('startGrpcServer', { timeout: 20_000 }, () => {
   });
 
   it('fails as unavailable when the address is taken', async () => {
-    const made = { metrics: createMetrics(), newId: countingIds() };
+    const made = { ...openDoor, metrics: createMetrics(), newId: countingIds() };
     const deps = { ...made, inbox, clock, log: silentLog, readiness, eventEnds: null };
     await assert.rejects(startGrpcServer(deps, { host: '127.0.0.1', port: server.port }), {
       name: 'Failure',

@@ -10,11 +10,13 @@ import { createHttpServer, listen } from '../../../src/ingest/http-server.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts';
 import { countingIds, FakeInbox } from './fake-inbox.ts';
+import { openDoor } from './open-door.ts';
 
 const WEBHOOK = '/api/v1/webhook/alertmanager';
 const ALERTS = ['/api/v1/alerts', '/api/v2/alerts'];
 const EVENTS = '/api/v1/events';
 const EVERY_ROUTE = [WEBHOOK, ...ALERTS, EVENTS];
+const PUBLIC = { config: { access: 'public' } } as const;
 const STRUCTURED = 'application/cloudevents+json';
 
 const ALERT = { status: 'firing', labels: { alertname: 'A' } };
@@ -25,7 +27,8 @@ let metrics: Metrics;
 let server: FastifyInstance;
 
 function create(): FastifyInstance {
-  return createHttpServer({ inbox, metrics, log: silentLog, clock: new ManualClock(), newId: countingIds() });
+  const ports = { inbox, metrics, log: silentLog, clock: new ManualClock(), newId: countingIds() };
+  return createHttpServer({ ...openDoor, ...ports });
 }
 
 beforeEach(() => {
@@ -258,9 +261,9 @@ describe('the server around the routes', () => {
   });
 
   it('knows the methods of routes that others register, with parameters and wildcards', async () => {
-    server.get('/things/:id', () => 'x');
+    server.get('/things/:id', PUBLIC, () => 'x');
     await server.register(async (scope) => {
-      scope.get('/groups/*', () => 'x');
+      scope.get('/groups/*', PUBLIC, () => 'x');
     });
     for (const url of ['/things/7', '/groups/a/b']) {
       const response = await server.inject({ method: 'POST', url });
@@ -272,13 +275,13 @@ describe('the server around the routes', () => {
   });
 
   it('answers errors of other routes in the same shape: 4xx with their code, failures by what they mean', async () => {
-    server.get('/denied', () => {
+    server.get('/denied', PUBLIC, () => {
       throw Object.assign(new Error('no token'), { statusCode: 401 });
     });
-    server.get('/down', () => {
+    server.get('/down', PUBLIC, () => {
       throw new Failure('store_unavailable', 'retry', 'the store is down');
     });
-    server.get('/broken', () => {
+    server.get('/broken', PUBLIC, () => {
       throw new TypeError('x of undefined');
     });
     const answers = await Promise.all(['/denied', '/down', '/broken'].map((url) => server.inject(url)));

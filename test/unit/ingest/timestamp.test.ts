@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { Refusal } from '../../../src/ingest/reading.ts';
-import { readTime, readTimeLeniently } from '../../../src/ingest/timestamp.ts';
+import { readTime } from '../../../src/ingest/timestamp.ts';
 
 const AT = Date.UTC(2018, 11, 20, 10, 11, 12);
 
@@ -36,15 +36,6 @@ const UNREADABLE: readonly [rule: string, text: unknown][] = [
   ['words', 'yesterday'],
 ];
 
-const LENIENT: readonly [rule: string, text: string, expected: number | null][] = [
-  ['RFC 3339 is read', '2018-12-20T10:11:12.123Z', AT + 123],
-  ["Go's String() is read", '2018-12-20 10:11:12.123 +0000 UTC', AT + 123],
-  ["Go's String() in another zone is read", '2018-12-20 12:11:12 +0200 CEST', AT],
-  ['a monotonic reading is passed over', '2018-12-20 10:11:12.123456789 +0000 UTC m=+0.000012', AT + 123],
-  ["Go's zero time is not set", '0001-01-01 00:00:00 +0000 UTC', null],
-  ['what cannot be read is not set', 'yesterday', null],
-];
-
 describe('readTime', () => {
   for (const [rule, text, expected] of READ) it(rule, () => assert.equal(readTime('time', text), expected));
 
@@ -65,9 +56,4 @@ describe('readTime', () => {
       fc.property(dates, (date) => assert.equal(readTime('time', date.toISOString()), date.getTime())),
     );
   });
-});
-
-describe('readTimeLeniently', () => {
-  for (const [rule, text, expected] of LENIENT)
-    it(rule, () => assert.equal(readTimeLeniently(text), expected));
 });

@@ -5,6 +5,8 @@ import { delimiter, join } from 'node:path';
 const PROGRAMS = {
   moto_server: "pip install 'moto[server]'",
   'prometheus-alertmanager': 'apt-get install prometheus-alertmanager',
+  protoc: 'apt-get install protobuf-compiler',
+  grpc_python_plugin: 'apt-get install protobuf-compiler-grpc',
 } as const;
 
 export type ProgramName = keyof typeof PROGRAMS;

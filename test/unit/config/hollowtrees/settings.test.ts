@@ -58,11 +58,25 @@ test('health that was asked elsewhere is told', () => {
   );
 });
 
-test('plugins that are not replaced stand in a comment, with which the daemon starts', () => {
+test('plugins that are not replaced are called as before, over the interface of their version', () => {
   const result = imported('plugins: [{ name: "a: #b", address: "c:1", type: grpc }]\n');
-  settingsIn(result);
-  assert.match(
-    result.files.at(-1)?.text ?? '',
-    /\n# plugins:\n# +- \{ name: 'a: #b', address: c:1, protocol: v2 \}\n$/,
+  assert.deepEqual(
+    settingsIn(result).plugins.map(({ name, address, protocol }) => [name, address, protocol]),
+    [['a: #b', 'c:1', 'v2']],
   );
+  assert.match(result.files.at(-1)?.text ?? '', /\n {2}- \{ name: 'a: #b', address: c:1, protocol: v2 \}\n$/);
+  const v1 = imported('action_plugins: [{ name: a, address: "c:1" }]\n');
+  assert.deepEqual(
+    settingsIn(v1).plugins.map(({ protocol }) => protocol),
+    ['v1'],
+  );
+});
+
+test('a plugin whose address cannot be called is no setting, and the flows that call it are left out', () => {
+  const result = imported(
+    'plugins: [{ name: a, address: nowhere }]\nflows: { x: { name: x, allowedEvents: [y], plugins: [a] } }\n',
+  );
+  assert.deepEqual(settingsIn(result).plugins, []);
+  assert.match(saidOf(result, 'plugins[0]').join(), /^not carried: .*host:port/);
+  assert.match(saidOf(result, 'flows.x').join(), /^not carried: .*'a'/);
 });

@@ -43,15 +43,40 @@ test('the flow that only calls the ASG plugin becomes a swap, for its events and
   assert.deepEqual(await outcomes(result, { type: TOO_EXPENSIVE, labels: { asg_name: 'api' } }), [
     'price-to-rebalance not_matched matcher',
   ]);
-  assert.deepEqual(await outcomes(result, { type: TERMINATION }), ['- not_matched no_rule']);
-  const { then, description, limits } = onlyRule(result);
+  assert.deepEqual(await outcomes(result, { type: TERMINATION }), ['notice-to-drainer not_matched matcher']);
+  const [, rule] = listsOf(result).rules;
+  assert.ok(rule !== undefined);
+  const { then, description, limits } = rule;
   assert.deepEqual(then, [{ kind: 'swap', swap: PLAIN_SWAP }]);
   assert.equal(description, 'swap what got too expensive');
   assert.deepEqual(limits, { concurrent: 2, starts: null });
 });
 
-test('a flow with a plugin that cannot be called is left out whole, and not made without it', () => {
+test('a flow calls its plugins as before, in their order', () => {
   const result = imported(SAMPLE);
+  assert.deepEqual(result.flows, { all: 2, carried: 2 });
+  assert.deepEqual(listsOf(result).rules[0]?.then, [
+    { kind: 'plugin', plugin: { name: 'ht-k8s-action-plugin', timeoutMs: null } },
+    { kind: 'swap', swap: { ...PLAIN_SWAP, urgent: true, terminate: false } },
+  ]);
+  assert.match(saidOf(result, 'action_flows[0].action_plugins[0]').join(), /^changed: .*action plugin/);
+});
+
+test('what v1 tried again is tried again action by action', () => {
+  const text = SAMPLE.replace(
+    `event_type: ${TERMINATION}`,
+    `event_type: ${TERMINATION}\n    group_by: [a]\n    retries: 2`,
+  );
+  assert.deepEqual(
+    listsOf(imported(text)).rules[0]?.then.map(({ retries }) => retries),
+    [2, 2],
+  );
+});
+
+const UNCALLABLE = SAMPLE.replace('address: "localhost:8887"', 'type: fn, address: "localhost:8887"');
+
+test('a flow with a plugin that cannot be called is left out whole, and not made without it', () => {
+  const result = imported(UNCALLABLE);
   assert.deepEqual(result.flows, { all: 2, carried: 1 });
   assert.match(saidOf(result, 'action_flows[0]').join(), /^not carried: .*'ht-k8s-action-plugin'/);
   assert.match(saidOf(result, 'action_flows[0].action_plugins[0]').join(), /^not carried: /);
@@ -62,9 +87,15 @@ test('a flow with a plugin that cannot be called is left out whole, and not made
 });
 
 test('of a flow that is left out nothing is said to be carried over', () => {
-  const { remarks } = imported(SAMPLE);
+  const { remarks } = imported(UNCALLABLE);
   const ofFlow = remarks.filter(({ key }) => key.startsWith('action_flows[0]'));
   assert.deepEqual([...new Set(ofFlow.map(({ fate }) => fate))], ['not carried']);
+});
+
+test('a name that v1 called two plugins by cannot be called by Coppice', () => {
+  const text = SAMPLE.replace('ht-aws-asg-action-plugin, address', 'ht-k8s-action-plugin, address');
+  const result = imported(text.replaceAll('[ht-aws-asg-action-plugin]', '[ht-k8s-action-plugin]'));
+  assert.deepEqual(result.flows, { all: 2, carried: 0 });
 });
 
 test('a termination notice is an urgent swap that leaves the old instance to AWS', async () => {
@@ -309,10 +340,12 @@ test("the rules of Hollowtrees' first versions are told apart", () => {
 test('a plugin is the ASG plugin by name or address, unless another one is named', () => {
   const text = (name: string, address: string): string =>
     `action_plugins: [{ name: ${name}, address: "${address}" }]\naction_flows: [{ name: a, event_type: ${TERMINATION}, action_plugins: ${name} }]\n`;
-  assert.equal(imported(text('ht-aws-asg-action-plugin', 'localhost:8888')).flows.carried, 1);
-  assert.equal(imported(text('swapper', 'HT-AWS-ASG:8888')).flows.carried, 1);
-  assert.equal(imported(text('swapper', 'localhost:8888')).flows.carried, 0);
-  assert.equal(imported(text('swapper', 'localhost:8888'), 'swapper').flows.carried, 1);
+  const madeOf = (...given: Parameters<typeof imported>): string | undefined =>
+    onlyRule(imported(...given)).then[0]?.kind;
+  assert.equal(madeOf(text('ht-aws-asg-action-plugin', 'localhost:8888')), 'swap');
+  assert.equal(madeOf(text('swapper', 'HT-AWS-ASG:8888')), 'swap');
+  assert.equal(madeOf(text('swapper', 'localhost:8888')), 'plugin');
+  assert.equal(madeOf(text('swapper', 'localhost:8888'), 'swapper'), 'swap');
   assert.match(
     saidOf(imported(text('ht-aws-asg', 'x')), 'action_plugins[0]').join(),
     /^changed: .*--asg-plugin/,

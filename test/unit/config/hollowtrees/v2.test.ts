@@ -39,10 +39,10 @@ flows:
 
 test('a flow of several events becomes a rule for each that is handled differently', async () => {
   const result = imported(SAMPLE);
-  assert.deepEqual(result.flows, { all: 2, carried: 1 });
+  assert.deepEqual(result.flows, { all: 2, carried: 2 });
   assert.deepEqual(
     result.files.map(({ path }) => path),
-    ['rules/simple.yaml', 'rules/hollowtrees-policies.yaml', 'coppice.yaml'],
+    ['rules/simple.yaml', 'rules/scale.yaml', 'rules/hollowtrees-policies.yaml', 'coppice.yaml'],
   );
   const blue = { cluster_name: 'blue' };
   assert.deepEqual(await outcomes(result, { type: TERMINATION, labels: blue }), [
@@ -59,6 +59,37 @@ test('a flow of several events becomes a rule for each that is handled different
     [
       [{ kind: 'swap', swap: { ...PLAIN_SWAP, urgent: true, terminate: false } }],
       [{ kind: 'swap', swap: PLAIN_SWAP }],
+      [{ kind: 'plugin', plugin: { name: 'scaler', timeoutMs: null } }],
+    ],
+  );
+});
+
+test('a flow that takes every event calls its plugins for all alerts, and swaps for those of the ASG plugin', async () => {
+  const result = imported(`
+plugins:
+  - { name: asg, address: "aws-asg:1" }
+  - { name: pager, address: "pager:1" }
+flows:
+  all: { name: All, plugins: [pager, asg, asg] }
+  page: { name: Page, plugins: [pager] }
+`);
+  assert.deepEqual(await outcomes(result, { type: 'prometheus.server.alert.Other' }), [
+    'all-others dispatched matched',
+    'page suppressed duplicate',
+  ]);
+  const urgent = await outcomes(result, { type: TERMINATION });
+  assert.deepEqual(urgent.slice(0, 2), [
+    'all-spot-termination-notice dispatched matched',
+    'all-others not_matched matcher',
+  ]);
+  const pager = { kind: 'plugin', plugin: { name: 'pager', timeoutMs: null } };
+  assert.deepEqual(
+    listsOf(result).rules.map(({ then }) => then),
+    [
+      [pager, { kind: 'swap', swap: { ...PLAIN_SWAP, urgent: true, terminate: false } }],
+      [pager, { kind: 'swap', swap: PLAIN_SWAP }],
+      [pager],
+      [pager],
     ],
   );
 });

@@ -1,0 +1,128 @@
+import { connect, createServer, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import {
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  type status,
+} from '@grpc/grpc-js';
+import {
+  ACTION,
+  EVENT_HANDLER,
+  HEALTH,
+  loadDefinitions,
+  serviceOf,
+} from '../../../../src/grpc/definitions.ts';
+
+const DEFINITIONS = await loadDefinitions();
+
+/** What a plugin has been sent. */
+export interface Received {
+  readonly rpc: 'HandleAlert' | 'Handle';
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly metadata: Metadata;
+}
+
+/** How it answers: a status, nothing at all, or an error. */
+export type Told =
+  | { readonly status: string }
+  | 'silence'
+  | { readonly code: status; readonly details: string };
+
+export interface ForeignPlugin {
+  readonly address: string;
+  readonly received: Received[];
+  /** Connections that it was ever given. */
+  connections(): number;
+  stop(): void;
+}
+
+export interface ForeignPlan {
+  /** How it answers the n-th event, from 1. */
+  readonly tell?: (nth: number, event: Received) => Told;
+  /** Its health; when left out it offers none. */
+  readonly health?: () => 'SERVING' | 'NOT_SERVING';
+  readonly port?: number;
+  readonly credentials?: ServerCredentials;
+}
+
+type Unary = (call: ServerUnaryCall<object, object>, reply: sendUnaryData<object>) => void;
+
+/** A plugin of both interfaces, built on the definitions alone, that counts its connections. */
+export async function foreignPlugin(context: TestContext, plan: ForeignPlan = {}): Promise<ForeignPlugin> {
+  const { tell = () => ({ status: 'ok' }), health, credentials = ServerCredentials.createInsecure() } = plan;
+  const received: Received[] = [];
+  const take = (one: Received, reply: sendUnaryData<object>): void => {
+    received.push(one);
+    const told = tell(received.length, one);
+    if (told !== 'silence') 'code' in told ? reply(told) : reply(null, told);
+  };
+  const server = new Server();
+  const HandleAlert: Unary = ({ request, metadata }, reply) => {
+    const { eventId: id, data: labels } = request as { eventId: string; data: Record<string, string> };
+    take({ rpc: 'HandleAlert', id, labels: { ...labels }, metadata }, reply);
+  };
+  const Handle: Unary = ({ request, metadata }, reply) => {
+    const { id, extensions } = request as { id: string; extensions: Record<string, string> };
+    take({ rpc: 'Handle', id, labels: { ...extensions }, metadata }, reply);
+  };
+  server.addService(serviceOf(DEFINITIONS, ACTION), { HandleAlert });
+  server.addService(serviceOf(DEFINITIONS, EVENT_HANDLER), { Handle });
+  if (health !== undefined) {
+    const Check: Unary = (_call, reply) => reply(null, { status: health() });
+    server.addService(serviceOf(DEFINITIONS, HEALTH), { Check, List: Check, Watch: Check });
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', credentials, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  const line = await counted(port, plan.port ?? 0);
+  const stop = (): void => {
+    line.close();
+    server.forceShutdown();
+  };
+  context.after(stop);
+  return { address: `127.0.0.1:${line.port}`, received, connections: line.opened, stop };
+}
+
+/** Passes TCP on, and counts connections. */
+async function counted(
+  to: number,
+  from: number,
+): Promise<{ readonly port: number; opened(): number; close(): void }> {
+  const sockets = new Set<Socket>();
+  let opened = 0;
+  const relay = createServer((inner) => {
+    opened += 1;
+    const outer = connect(to, '127.0.0.1');
+    for (const [one, other] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
+      sockets.add(one);
+      one.setNoDelay();
+      one.on('error', () => other.destroy());
+      one.on('close', () => other.destroy());
+      one.pipe(other);
+    }
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    relay.once('error', reject);
+    relay.listen(from, '127.0.0.1', () => {
+      const bound = relay.address();
+      resolve(typeof bound === 'object' && bound !== null ? bound.port : 0);
+    });
+  });
+  return {
+    port,
+    opened: () => opened,
+    close() {
+      relay.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
