@@ -168,9 +168,10 @@ function byCertificate(
 
 function settle(rule: Scope, finding: Finding): Verdict {
   if (typeof finding === 'string') return denied(finding);
-  return finding.scopes.includes(rule) ? { kind: 'granted', principal: finding } : denied('out_of_scope');
+  if (finding.scopes.includes(rule)) return { kind: 'granted', principal: finding };
+  return denied('out_of_scope', `${DENIALS.out_of_scope}: it takes the scope ${rule}`);
 }
 
-function denied(denial: Denial): Verdict {
-  return { kind: 'denied', denial, message: DENIALS[denial] };
+function denied(denial: Denial, message: string = DENIALS[denial]): Verdict {
+  return { kind: 'denied', denial, message };
 }

@@ -113,15 +113,23 @@ interface InboxGauges extends Pick<HousekeeperDeps, 'metrics' | 'clock'> {
 
 /**
  * The metrics as they are scraped: the gauges of the inbox, whose depth changes by the millisecond, are set for each
- * reading. A store that does not answer leaves them as they were: the other metrics must not go with it.
+ * reading. A store that does not answer leaves them as they were: the other metrics must not go with it. Who scrapes while
+ * another scrape is under way shares its text: each costs milliseconds, in which nobody is answered.
  */
 export function scrapedRegistry(deps: InboxGauges): Pick<Metrics['registry'], 'contentType' | 'metrics'> {
   const { registry } = deps.metrics;
+  let underWay: Promise<string> | null = null;
+  const scrape = async (): Promise<string> => {
+    await showInbox(deps).catch(() => undefined);
+    return registry.metrics();
+  };
   return {
     contentType: registry.contentType,
-    async metrics() {
-      await showInbox(deps).catch(() => undefined);
-      return registry.metrics();
+    metrics() {
+      underWay ??= scrape().finally(() => {
+        underWay = null;
+      });
+      return underWay;
     },
   };
 }

@@ -9,6 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import type { Gate, PeerCertificate, Principal, Verdict } from '../access/gate.ts';
 import type { AccessRule } from '../access/scope.ts';
+import type { Timer } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import type { Connections } from './connections.ts';
 import { createDenials, type DenialReason, type Denials, type DenialsDeps } from './denials.ts';
@@ -25,10 +26,17 @@ const RULES: Readonly<Record<string, AccessRule>> = {
   '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo': 'read',
 };
 
+/** Time for the message of a call to arrive, as for a request over HTTP. */
+const MESSAGE_MS = 30_000;
+/** How often it is looked which messages take too long: they may take so much longer. */
+const CHECK_MS = 2_000;
+
 /** The connections that calls come over. */
 export interface CallConnections extends Connections {
   /** The client's certificate on a connection; null unless TLS has verified one. */
   certificateOf(connection: Ends): PeerCertificate | null;
+  /** Ends a connection at once, with all calls on it. */
+  cut(connection: Ends): void;
 }
 
 export interface GrpcAccessDeps extends DenialsDeps {
@@ -42,8 +50,11 @@ export interface GrpcAccessDeps extends DenialsDeps {
 export interface GrpcAccess {
   /** For the options of the server. */
   readonly interceptor: ServerInterceptor;
-  /** Ends the calls that stay open for as long as their callers like, with UNAVAILABLE. */
-  endStreams(details: string): void;
+  /**
+   * Ends the calls that stay open for as long as their callers like, with UNAVAILABLE. Messages on their way are left to the end
+   * of the server.
+   */
+  retire(details: string): void;
 }
 
 /** An rpc that is served, and who may call it. */
@@ -79,10 +90,16 @@ export function callerOf({ metadata }: { readonly metadata: Metadata }): Princip
  * message by then is thrown away.
  */
 export function createGrpcAccess(deps: GrpcAccessDeps): GrpcAccess {
-  const guard: Guard = { ...deps, denials: createDenials('grpc', deps), streams: new Set() };
+  const guard: Guard = {
+    ...deps,
+    denials: createDenials('grpc', deps),
+    streams: new Set(),
+    arriving: createArriving(deps),
+  };
   return {
     interceptor: (method, call) => new GuardedCall(call, guard, method),
-    endStreams(details) {
+    retire(details) {
+      guard.arriving.stop();
       for (const call of guard.streams) call.sendStatus({ code: status.UNAVAILABLE, details });
     },
   };
@@ -92,6 +109,57 @@ interface Guard extends GrpcAccessDeps {
   readonly denials: Denials;
   /** Calls whose callers may go on asking. */
   readonly streams: Set<ServerInterceptingCallInterface>;
+  readonly arriving: Arriving;
+}
+
+/** Calls that have been let in, and whose message has not arrived. */
+interface Arriving {
+  add(call: ServerInterceptingCallInterface, connection: Ends): void;
+  delete(call: ServerInterceptingCallInterface): void;
+  /** Looks no more. */
+  stop(): void;
+}
+
+/**
+ * Ends those that take too long, and then their connections: what has come of a message stays in memory for as long as its
+ * stream, which the library leaves to the client.
+ */
+function createArriving({ clock, connections }: GrpcAccessDeps): Arriving {
+  /** By when they were let in, the first of them first. */
+  const since = new Map<
+    ServerInterceptingCallInterface,
+    { readonly at: number; readonly connection: Ends }
+  >();
+  let leaving: Ends[] = [];
+  let timer: Timer | null = null;
+  let isStopped = false;
+  const checkLater = (): void => {
+    if (!isStopped) timer ??= clock.after(CHECK_MS, check);
+  };
+  const check = (): void => {
+    timer = null;
+    for (const connection of leaving) connections.cut(connection);
+    leaving = [];
+    const late = clock.now() - MESSAGE_MS;
+    for (const [call, { at, connection }] of since) {
+      if (at > late) break;
+      since.delete(call);
+      call.sendStatus({ code: status.DEADLINE_EXCEEDED, details: 'the message did not arrive in time' });
+      leaving.push(connection);
+    }
+    if (since.size + leaving.length > 0) checkLater();
+  };
+  return {
+    add(call, connection) {
+      since.set(call, { at: clock.now(), connection });
+      checkLater();
+    },
+    stop() {
+      isStopped = true;
+      timer?.cancel();
+    },
+    delete: (call) => since.delete(call),
+  };
 }
 
 type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
@@ -117,7 +185,7 @@ class GuardedCall extends ServerInterceptingCall {
   }
 
   override start(listener: Listener): void {
-    const { connections, streams } = this.#guard;
+    const { connections, streams, arriving } = this.#guard;
     const connection = endsOf(this.#call);
     let end: (() => void) | null = null;
     this.#call.start({
@@ -125,6 +193,7 @@ class GuardedCall extends ServerInterceptingCall {
       onReceiveMessage: (message) => {
         // Not before: who only announces messages is of no use to anybody.
         end ??= connections.begin(connection);
+        arriving.delete(this.#call);
         listener.onReceiveMessage(message);
       },
       onReceiveHalfClose: () => listener.onReceiveHalfClose(),
@@ -133,6 +202,7 @@ class GuardedCall extends ServerInterceptingCall {
         this.#isOver = true;
         end?.();
         streams.delete(this.#call);
+        arriving.delete(this.#call);
         listener.onCancel();
       },
     });
@@ -153,16 +223,20 @@ class GuardedCall extends ServerInterceptingCall {
     });
     const settle = (settled: Verdict): void => {
       if (settled.kind === 'denied') this.#deny(client, settled.denial, settled.message);
-      else if (!this.#isOver) this.#goOn(metadata, settled.principal, listener);
+      else if (!this.#isOver) {
+        this.#awaitMessages(connection);
+        principals.set(metadata, settled.principal);
+        listener.onReceiveMetadata(metadata);
+      }
     };
     if (verdict instanceof Promise) void verdict.then(settle);
     else settle(verdict);
   }
 
-  #goOn(metadata: Metadata, principal: Principal, listener: Listener): void {
-    principals.set(metadata, principal);
-    if (this.#isStream) this.#guard.streams.add(this.#call);
-    listener.onReceiveMetadata(metadata);
+  #awaitMessages(connection: Ends): void {
+    const { streams, arriving } = this.#guard;
+    if (this.#isStream) streams.add(this.#call);
+    else arriving.add(this.#call, connection);
   }
 
   #deny(client: string, reason: DenialReason, details: string): void {

@@ -41,6 +41,8 @@ export interface GrpcListener extends Connections {
   certificateOf(connection: Ends): PeerCertificate | null;
   /** Takes no more connections, and ends those whose handshake is not over; calls back when the last of the others has gone. */
   close(gone: () => void): void;
+  /** Ends a connection at once, with all calls on it. */
+  cut(connection: Ends): void;
   /** Ends all connections at once. */
   cutOff(): void;
 }
@@ -52,7 +54,7 @@ export interface GrpcListener extends Connections {
 export function createGrpcListener({ clock, log, tls, connections }: GrpcListenerDeps): GrpcListener {
   const front = createServer({ noDelay: true });
   const { begin } = keepConnections(front, { most: connections, clock, log });
-  const open = new Set<Socket>();
+  const open = new Map<string, Socket>();
   const secured = new Map<string, TLSSocket>();
   let stopFollowing = (): void => undefined;
   return {
@@ -70,9 +72,8 @@ export function createGrpcListener({ clock, log, tls, connections }: GrpcListene
       front.on('connection', (socket) => {
         // One beyond the limit.
         if (socket.destroyed) return;
-        open.add(socket);
-        socket.once('close', () => open.delete(socket));
         const name = nameOf(socket);
+        keep(open, socket);
         endUnlessBegun(socket, clock, () => (tls === null ? socket : secured.get(name)));
         (handshakes?.take ?? hand)(socket);
       });
@@ -82,21 +83,22 @@ export function createGrpcListener({ clock, log, tls, connections }: GrpcListene
       stopFollowing();
       front.close(gone);
       if (tls === null) return;
-      for (const socket of open) if (!secured.has(nameOf(socket))) socket.destroy();
+      for (const [name, socket] of open) if (!secured.has(name)) socket.destroy();
     },
+    cut: (connection) => void open.get(nameOf(connection))?.destroy(),
     cutOff() {
-      for (const socket of open) socket.destroy();
+      for (const socket of open.values()) socket.destroy();
     },
   };
 }
 
-/** Remembers a connection whose handshake is over, for as long as it is there. */
-function keep(secured: Map<string, TLSSocket>, socket: TLSSocket): TLSSocket {
+/** Remembers a connection by its name, for as long as it is there. */
+function keep<S extends Socket>(kept: Map<string, S>, socket: S): S {
   const name = nameOf(socket);
-  secured.set(name, socket);
+  kept.set(name, socket);
   socket.once('close', () => {
     // The name may have passed to a later connection.
-    if (secured.get(name) === socket) secured.delete(name);
+    if (kept.get(name) === socket) kept.delete(name);
   });
   return socket;
 }

@@ -101,7 +101,7 @@ export async function startGrpcServer(
   const port = await listener.listen(server, address);
   const retire = (): void => {
     health.retire();
-    access.endStreams('the daemon stops');
+    access.retire('the daemon stops');
     stopping.abort(new Failure('unavailable', 'retry', 'the event is kept, but the daemon stops; ask again'));
   };
   return {

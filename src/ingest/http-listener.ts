@@ -73,7 +73,13 @@ export function createListener(answer: RequestListener, deps: ListenerDeps): Ser
   server.maxHeadersCount = 0;
   const connections = keepConnections(server, { most: deps.connections, clock, log });
   const serve: RequestListener = (request, response) => {
-    response.once('close', connections.begin(request.socket));
+    const begin = (): void => {
+      // An answer may come before the end of a body that is refused.
+      if (!response.closed) response.once('close', connections.begin(request.socket));
+    };
+    // Until its body is here a request is only a promise: who sends one byte a second must not keep others out.
+    if (hasBody(request)) request.once('end', begin);
+    else begin();
     answer(request, response);
   };
   server.on('request', serve);
@@ -124,4 +130,8 @@ function secureContext({ cert, key, clientCa }: TlsMaterial) {
 
 function clientCertificates({ clientCa, clientCertificates }: TlsMaterial) {
   return { requestCert: clientCa !== null, rejectUnauthorized: clientCertificates === 'required' };
+}
+
+function hasBody({ headers }: Parameters<RequestListener>[0]): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }

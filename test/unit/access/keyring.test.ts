@@ -48,9 +48,10 @@ describe('a lock', () => {
     });
   });
 
-  it('says the same to everybody for the same denial, and nothing of what is listed', async () => {
+  it('says the same to everybody for the same denial, and which scope it takes, but nothing of what is listed', async () => {
     const verdict = await gate.admit('act', bearer(TOKEN));
-    assert.deepEqual(verdict, { kind: 'denied', denial: 'out_of_scope', message: DENIALS.out_of_scope });
+    const message = `${DENIALS.out_of_scope}: it takes the scope act`;
+    assert.deepEqual(verdict, { kind: 'denied', denial: 'out_of_scope', message });
   });
 
   it('denies a header above 16 KiB, even one that a listed token made', async () => {

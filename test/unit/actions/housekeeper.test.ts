@@ -145,3 +145,14 @@ test('each scrape shows the inbox as it is then, and a store that is away takes 
   inbox.readable = false;
   assert.match(await registry.metrics(), /^coppice_inbox_depth 4$/m);
 });
+
+test('scrapes that come together share one reading, and the next one is its own', async () => {
+  const [clock, metrics] = [new ManualClock(), createMetrics()];
+  let reads = 0;
+  const inboxState = async () => Promise.resolve({ depth: ++reads, oldestReceivedAt: null });
+  const registry = scrapedRegistry({ clock, metrics, store: { inboxState } });
+  const together = await Promise.all([registry.metrics(), registry.metrics(), registry.metrics()]);
+  assert.equal(reads, 1);
+  for (const text of together) assert.match(text, /^coppice_inbox_depth 1$/m);
+  assert.match(await registry.metrics(), /^coppice_inbox_depth 2$/m);
+});

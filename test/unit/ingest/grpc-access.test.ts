@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { Client, credentials, Metadata, Server, type ServiceError, status } from '@grpc/grpc-js';
 import { DENIALS, type Denial, OPEN_GATE, type Presented, type Verdict } from '../../../src/access/gate.ts';
@@ -18,6 +20,7 @@ let allowed: boolean;
 let clients: string[];
 let inbox: FakeInbox;
 let metrics: Metrics;
+let clock: ManualClock;
 let server: GrpcServer;
 let client: Client;
 
@@ -38,6 +41,10 @@ function call(method: Method, message: object, authorization?: string): Promise<
   });
 }
 
+async function reached(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise(setImmediate);
+}
+
 async function counted(reason: string): Promise<number> {
   const { values } = await metrics.requestsDenied.get();
   return values.find(({ labels }) => labels.door === 'grpc' && labels.reason === reason)?.value ?? -1;
@@ -49,10 +56,11 @@ describe('createGrpcAccess', { timeout: 20_000 }, () => {
     answer = () => grantedTo(null);
     inbox = new FakeInbox();
     metrics = createMetrics();
+    clock = new ManualClock();
     server = await startGrpcServer(
       {
         ...{ ...openDoor, inbox, metrics, eventEnds: null, log: silentLog },
-        ...{ clock: new ManualClock(), newId: countingIds() },
+        ...{ clock, newId: countingIds() },
         readiness: () => Promise.resolve({ ready: true }),
         gate: {
           ...OPEN_GATE,
@@ -118,6 +126,28 @@ describe('createGrpcAccess', { timeout: 20_000 }, () => {
       open.once('status', (ended: { code: status }) => resolve([ended])),
     );
     assert.equal(code, status.UNAUTHENTICATED);
+  });
+
+  it('ends a call whose message has not arrived after 30 s, and then its connection', async () => {
+    const session = connect(`http://127.0.0.1:${server.port}`);
+    session.on('error', () => undefined);
+    const stream = session.request({
+      ...{ ':method': 'POST', ':path': HANDLE.path, 'content-type': 'application/grpc', te: 'trailers' },
+    });
+    stream.on('error', () => undefined);
+    const closed = once(session, 'close');
+    const answered = once(stream, 'response');
+    // The head of a message of 1 MiB, and its first byte.
+    stream.write(Buffer.from([0, 0, 16, 0, 0, 10]));
+    await reached(() => asked.length > 0);
+    await clock.advance(29_000);
+    assert.deepEqual(await call(HANDLE, { type: 't' }), { status: 'ok' });
+    await clock.advance(4_000);
+    const [headers] = (await answered) as [Readonly<Record<string, unknown>>];
+    assert.equal(headers['grpc-status'], String(status.DEADLINE_EXCEEDED));
+    await clock.advance(2_000);
+    await closed;
+    session.destroy();
   });
 
   it('serves nobody whose call is over by the time the verdict is there', async () => {
