@@ -7,19 +7,23 @@ import { EVENT_HANDLER, loadDefinitions, serviceOf } from '../src/grpc/definitio
 import { messageV2 } from '../src/grpc/messages.ts';
 import { newAuthority } from '../test/certificates.ts';
 import { type Child, freePort, startChild, startDaemon } from './children.ts';
+import { callByClients } from './grpc-clients.ts';
 import { callAll, type Target } from './grpc-load.ts';
 import { drained } from './ingest.ts';
 import type { Figure } from './main.ts';
 
-const CALLS = 20_000;
+const CALLS = 30_000;
+/** Not counted: either side is faster once its code is compiled. */
+const WARM_UP = 5_000;
 /** Both sides take turns, so that a busy moment of the machine hits both. */
 const ROUNDS = 2;
 
 const PLAIN = { path: '/proto.EventHandler/Handle', authorization: null, tls: null };
 
 /**
- * Events of Hollowtrees v2 over gRPC, each acknowledged when it is on disk, against a bare grpc-js that answers alike:
- * (f) both in plain text, (g) the daemon behind mutual TLS and a bearer token.
+ * Events of Hollowtrees v2 over gRPC, each acknowledged when it is on disk, against a bare grpc-js that answers alike, by clients
+ * of grpc-js: (f) both in plain text, (g) the daemon behind mutual TLS and a bearer token; and (h) as (f) by a client that
+ * costs next to nothing, which compares the processor time of the servers alone.
  */
 export async function grpcAgainstEcho(): Promise<readonly Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'coppice-bench-'));
@@ -31,9 +35,17 @@ export async function grpcAgainstEcho(): Promise<readonly Figure[]> {
   try {
     const bare = { ...PLAIN, port: echoPort };
     const { flags, shown } = lockIn(folder);
+    const open = { bare, flags: [], shown: PLAIN };
+    const what = '(f) durable gRPC v2 events / bare grpc-js echo';
     return [
-      await ratio('(f) durable gRPC v2 events / bare grpc-js echo', 0.5, { bare, flags: [], shown: PLAIN }),
-      await ratio('(g) the same with mutual TLS and a token', 0.35, { bare, flags, shown }),
+      await ratio(what, 0.5, { ...open, load: callByClients }),
+      await ratio('(g) the same with mutual TLS and a token', 0.35, {
+        bare,
+        flags,
+        shown,
+        load: callByClients,
+      }),
+      await ratio('(h) as (f), by a client of bare frames', 0.35, { ...open, load: callAll }),
     ];
   } finally {
     await echo.stop();
@@ -67,13 +79,14 @@ interface Sides {
   /** Of the daemon, beside those of every bench. */
   readonly flags: readonly string[];
   readonly shown: Shown;
+  readonly load: typeof callAll;
 }
 
-async function ratio(what: string, atLeast: number, { bare, flags, shown }: Sides): Promise<Figure> {
+async function ratio(what: string, atLeast: number, { bare, flags, shown, load }: Sides): Promise<Figure> {
   const port = await freePort();
   const daemon = await startDaemon('bench/quiet.yaml', ['--grpc.listen', `127.0.0.1:${port}`, ...flags]);
   try {
-    const rates = await takeTurns(bare, { ...shown, port }, daemon);
+    const rates = await takeTurns({ echo: bare, target: { ...shown, port }, daemon }, load);
     const [of, against] = [rates.daemon, rates.echo].map((rate) => Math.round(rate).toLocaleString('en'));
     const detail = `${of} against ${against} a second, ${rates.refused} refused`;
     return { what, value: rates.daemon / rates.echo, unit: '', aim: { atLeast }, detail };
@@ -83,17 +96,19 @@ async function ratio(what: string, atLeast: number, { bare, flags, shown }: Side
 }
 
 async function takeTurns(
-  echo: Target,
-  target: Target,
-  daemon: Child,
+  { echo, target, daemon }: { readonly echo: Target; readonly target: Target; readonly daemon: Child },
+  load: typeof callAll,
 ): Promise<{ readonly echo: number; readonly daemon: number; readonly refused: number }> {
   const serialize = serviceOf(await loadDefinitions(), EVENT_HANDLER)['Handle']?.requestSerialize;
   if (serialize === undefined) throw new Error('the service has no Handle');
   const rates = { echo: 0, daemon: 0, refused: 0 };
+  const messagesOf = (round: number, calls: number): readonly Buffer[] =>
+    Array.from({ length: calls }, (_, n) => serialize(eventOf(round * CALLS + n)));
+  for (const side of [echo, target]) await load(side, messagesOf(0, WARM_UP));
   for (let round = 1; round <= ROUNDS; round++) {
-    const messages = Array.from({ length: CALLS }, (_, n) => serialize(eventOf(round * CALLS + n)));
-    const bare = await callAll(echo, messages);
-    const real = await callAll(target, messages);
+    const messages = messagesOf(round, CALLS);
+    const bare = await load(echo, messages);
+    const real = await load(target, messages);
     rates.echo += bare.perSecond / ROUNDS;
     rates.daemon += real.perSecond / ROUNDS;
     rates.refused += bare.refused + real.refused;

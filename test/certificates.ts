@@ -50,6 +50,21 @@ export function newAuthority(commonName = 'authority'): Authority {
   };
 }
 
+/** What is needed for TLS in which both sides show a certificate. */
+export interface Ends {
+  /** The authority of both. */
+  readonly ca: string;
+  readonly server: Pair;
+  readonly client: Pair;
+}
+
+/** Both ends of a connection to a server of that name, under an authority of their own. */
+export function newEnds(serverName: string): Ends {
+  const authority = newAuthority();
+  const server = authority.issue({ commonName: 'server', names: [`DNS:${serverName}`] });
+  return { ca: authority.cert, server, client: authority.issue({ commonName: 'client' }) };
+}
+
 /** Of Debian's package of that name, which is nearly everywhere. */
 const PROGRAM = 'openssl';
 

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose';
+import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -11,6 +11,9 @@ const FRESH_MS = 10 * 60_000;
 const COOLDOWN_MS = 30_000;
 /** How long an issuer that could not be read is left alone. */
 const RETRY_MS = 5_000;
+
+/** Issuers have a few keys of about 1 KiB; as much as a file of keys may have. */
+const MOST_BYTES = 1_048_576;
 
 /** A set of keys that is read again when it is old, or when it may lack a new one. */
 interface KeySet {
@@ -48,6 +51,7 @@ function createKeySet({ clock, log }: { clock: Clock; log: Log }, url: string): 
     timeoutDuration: TIMEOUT_MS,
     cacheMaxAge: Number.POSITIVE_INFINITY,
     cooldownDuration: Number.POSITIVE_INFINITY,
+    [customFetch]: fetchBounded,
   });
   let goodAt: number | null = null;
   let triedAt: number | null = null;
@@ -96,4 +100,23 @@ function createKeySet({ clock, log }: { clock: Clock; log: Log }, url: string): 
 
 function unavailable(): Failure {
   return new Failure('unavailable', 'retry', 'the keys of the issuer cannot be read');
+}
+
+/** As `fetch`, but an answer that is too long fails before it is held. */
+async function fetchBounded(url: string, options: RequestInit): Promise<Response> {
+  const response = await fetch(url, options);
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    return response;
+  }
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MOST_BYTES)
+      throw new Failure('unavailable', 'retry', `the answer is larger than ${MOST_BYTES / 1_048_576} MiB`);
+    chunks.push(chunk);
+  }
+  return new Response(Buffer.concat(chunks));
 }

@@ -58,7 +58,10 @@ export type StepDetails = Readonly<Record<string, object>>;
  */
 export interface Step<Details extends StepDetails = StepDetails> {
   readonly name: keyof Details & string;
-  /** Throws `Failure`: `retry` is tried again until the deadline, `done` counts as done, others fail the step. */
+  /**
+   * Throws `Failure`: `retry` is tried again until the deadline, `done` counts as done, others fail the step. `cancelled` with
+   * `retry` says that a stop of the daemon cut it off: that is no failure, nor late, and the next process goes on.
+   */
   perform(context: StepContext<Details>): Promise<StepOutcome>;
   /** Absent when there is nothing to undo. Called for steps that were begun, whether or not they ended. */
   undo?(context: StepContext<Details>): Promise<UndoOutcome>;

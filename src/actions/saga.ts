@@ -142,9 +142,9 @@ async function performStep(part: Part, step: Step): Promise<RunError | null> {
     const outcome = await attempt(() => step.perform(looking(context, deps, attempts)), deps.signal);
     record = journal.find(part.at, step.name) ?? record;
     if (!isAgain(outcome)) return settle(part, record, outcome);
-    const timeout = timeoutOf(part, step);
+    const { timeout, late } = isCutOff(outcome) ? NEVER : { timeout: timeoutOf(part, step), late: deadline };
     if (deps.clock.now() >= timeout) return settleTimedOut(part, record, outcome);
-    if (deps.clock.now() >= deadline) return settleLate(part, record, { step, outcome });
+    if (deps.clock.now() >= late) return settleLate(part, record, { step, outcome });
     await pause(deps, outcome, attempts, timeout);
   }
 }
@@ -166,6 +166,8 @@ function timeoutOf(part: Part, step: Step): number {
   const bound = step.always !== true && !sent && !isPastNoReturn(part);
   return bound ? part.timeoutAt : Number.POSITIVE_INFINITY;
 }
+
+const NEVER = { timeout: Number.POSITIVE_INFINITY, late: Number.POSITIVE_INFINITY } as const;
 
 type Again =
   | { readonly kind: 'wait'; readonly for: string }
@@ -192,6 +194,11 @@ async function attempt<O extends StepOutcome | UndoOutcome>(
 
 function isAgain(outcome: { readonly kind: string }): outcome is Again {
   return outcome.kind === 'wait' || outcome.kind === 'retry';
+}
+
+/** By a stop: that is no failure, however late it is, and the next process learns what came of it. */
+function isCutOff(outcome: Again): boolean {
+  return outcome.kind === 'retry' && outcome.failure.code === 'cancelled';
 }
 
 async function settle(part: Part, record: StepRecord, outcome: Settled): Promise<RunError | null> {

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { AccessRule } from '../access/scope.ts';
 import { Failure } from '../base/failure.ts';
@@ -48,16 +48,33 @@ export function post<S extends Schema>(
 
 /**
  * Bodies are JSON and nothing else: a form or a plain text, which any web page may post across origins, never reaches a
- * handler. What the store or another part of the daemon calls a mistake of the caller is answered as one; all other
+ * handler; nor does what such a page posts without a body. What the store or another part of the daemon calls a mistake of the caller is answered as one; all other
  * errors are left to the server, which answers and logs them for every route alike.
  */
 export function speakJson(scope: FastifyInstance): void {
   scope.removeContentTypeParser('text/plain');
+  scope.addHook('onRequest', (request, _reply, done) => {
+    if (isOfForeignPage(request)) done(Object.assign(new Error(FOREIGN_PAGE), { statusCode: 403 }));
+    else done();
+  });
   scope.setErrorHandler((thrown, _request, reply) => {
     if (!(thrown instanceof Failure)) throw thrown;
     if (thrown.code !== 'invalid_request' && thrown.code !== 'not_found') throw thrown;
     return send(reply, refused(thrown.code, thrown.message));
   });
+}
+
+const FOREIGN_PAGE = 'a web page of another site may not ask for this';
+
+/**
+ * Whether a browser sends it for a page that is not ours: with the passwords that it knows, or to a loopback that only it can
+ * reach. Programs send neither header. Older browsers know `Origin` alone, and so do all where the page has no TLS.
+ */
+function isOfForeignPage({ method, headers }: FastifyRequest): boolean {
+  if (method !== 'POST') return false;
+  const { 'sec-fetch-site': site, origin, host } = headers;
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none';
+  return origin !== undefined && URL.parse(origin)?.host !== host;
 }
 
 async function handled<S extends Schema>(

@@ -1,6 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { ALERT_TYPE_PREFIX } from '../engine/event.ts';
 import type { OutgoingEvent } from '../grpc/messages.ts';
+import { isObject } from '../grpc/reading.ts';
 import type { Alert, CloudEvent } from './sample.ts';
 
 /** What CloudEvents 1.0 names; every other attribute is an extension. */
@@ -58,8 +59,4 @@ function scalarsOf(value: unknown): Record<string, string> {
     ['string', 'number', 'boolean'].includes(typeof inner),
   );
   return Object.fromEntries(scalars.map(([name, inner]) => [name, String(inner)]));
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

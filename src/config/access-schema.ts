@@ -3,6 +3,7 @@ import type { CertificateCredential, ClusterName } from '../access/credentials.t
 import { passwordHashProblem } from '../access/password.ts';
 import { SCOPES } from '../access/scope.ts';
 import { type Complaint, mistake, oneFormOf, unless } from './schema-issues.ts';
+import { isLoopback } from './setting-types.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -15,7 +16,7 @@ const name = z
 
 const scopes = z
   .array(z.enum(SCOPES))
-  .min(1)
+  .min(1, { error: mistake('empty', `must name a scope: ${SCOPES.join(', ')}`) })
   .describe('What it is good for: `ingest`, `read`, `act`. None includes another.');
 
 const cluster = z
@@ -171,7 +172,7 @@ const issuer = z
 function isKeyUrl(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || url.username !== '' || url.password !== '') return false;
-  const isHere = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127\./.test(url.hostname);
+  const isHere = isLoopback({ host: url.hostname.replace(/^\[|\]$/g, ''), port: 0 });
   return url.protocol === 'https:' || (url.protocol === 'http:' && isHere);
 }
 

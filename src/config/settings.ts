@@ -97,7 +97,7 @@ export const SETTINGS = {
   'limits.connections': setting(
     whole(1, 1_000_000),
     10_000,
-    'Connections that each server holds at most; more are refused.',
+    'Connections that each server holds at most; a new one takes the place of an idle one, or is refused.',
   ),
   rules: setting(
     list(/./, 'a list of paths: files, directories or globs'),

@@ -10,6 +10,7 @@ export type Labels = Readonly<Record<string, string>>;
  * By what a second arrival of the same thing is recognised.
  * - `incident`: an alert; `key` is event type and label fingerprint. One incident is open from firing to resolved.
  * - `origin`: the sender set an id of its own (CloudEvents); `key` is source and id, length-delimited.
+ * Each with the labels `org_id` and `cluster_id` where there are such.
  */
 export interface Identity {
   readonly kind: 'incident' | 'origin';
@@ -33,7 +34,7 @@ export interface Event {
   readonly status: EventStatus;
   readonly labels: Labels;
   readonly annotations: Labels;
-  /** 16 hex digits of the label set, as Alertmanager and Prometheus compute it. */
+  /** 16 hex digits of the label set, as Alertmanager and Prometheus compute it; its sender's word where there is one. */
   readonly fingerprint: string;
   readonly identity: Identity;
   /** When Coppice read it; ms since the epoch. */

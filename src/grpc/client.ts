@@ -10,8 +10,10 @@ import {
 } from '@grpc/grpc-js';
 import { systemClock } from '../base/clock.ts';
 import { asFailure, Failure } from '../base/failure.ts';
+import { oneLine } from '../base/one-line.ts';
 import { ACTION, EVENT_HANDLER, HEALTH, loadDefinitions, serviceOf } from './definitions.ts';
 import { messageV1, messageV2, type OutgoingEvent } from './messages.ts';
+import { holdsCertificate } from './pem.ts';
 
 /** What a TLS connection is made with. PEM texts, not files. */
 export interface ClientTls {
@@ -70,6 +72,8 @@ const FIRST_RECONNECT_MS = 200;
 const LONGEST_RECONNECT_MS = 10_000;
 /** Ample for an answer that takes no work. */
 const HEALTH_MS = 5_000;
+/** Longest delay of Node's timers; with a deadline that is much further off the library fails where nobody catches it. */
+const LONGEST_CALL_MS = 2_147_483_647;
 
 /**
  * A client for one address; it connects at its first call. Fails with `invalid_request` when the address cannot be one, or a
@@ -143,6 +147,7 @@ function impossible(address: string, thrown: unknown): Failure {
 
 function channelCredentials(tls: ClientTls | null): ChannelCredentials {
   if (tls === null) return credentials.createInsecure();
+  if (tls.ca !== null && !holdsCertificate(tls.ca)) throw new Error('the authorities hold no certificate');
   return credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
 }
 
@@ -191,8 +196,7 @@ function callable<Request, Answer>(peer: Peer, service: string, rpc: string): Ca
     const authorization = await peer.authorization();
     const metadata = metadataOf(authorization);
     if (signal.aborted || peer.closed) throw cancelled();
-    // A deadline is a time of the machine's own clock.
-    const deadline = timeoutMs === null ? Number.POSITIVE_INFINITY : systemClock.now() + timeoutMs;
+    const deadline = deadlineOf(timeoutMs);
     return new Promise((resolve) => {
       const ended = (error: ServiceError | null, answer?: Answer): void => {
         signal.removeEventListener('abort', cancel);
@@ -212,6 +216,12 @@ function callable<Request, Answer>(peer: Peer, service: string, rpc: string): Ca
       signal.addEventListener('abort', cancel, { once: true });
     });
   };
+}
+
+/** A time of the machine's own clock. */
+function deadlineOf(timeoutMs: number | null): number {
+  if (timeoutMs === null) return Number.POSITIVE_INFINITY;
+  return systemClock.now() + Math.min(timeoutMs, LONGEST_CALL_MS);
 }
 
 /** What a header can carry (gRPC over HTTP/2, "ASCII-Value"). */
@@ -256,7 +266,12 @@ function judged(address: string, refused: Refused): CallEnd {
 }
 
 function unavailable(address: string, { code, message, cause }: Refused): Failure {
-  return new Failure('unavailable', 'retry', `${address} takes no events (${code}: ${message})`, cause);
+  return new Failure(
+    'unavailable',
+    'retry',
+    `${address} takes no events (${code}: ${oneLine(message)})`,
+    cause,
+  );
 }
 
 function cancelled(): Failure {

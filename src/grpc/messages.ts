@@ -57,6 +57,8 @@ export function messageV2({ labels, ...named }: OutgoingEvent): CloudEventMessag
   const whole = {
     ...Object.fromEntries(lowered),
     ...{ specversion: SPEC_VERSION, ...named, labels },
+    // An empty one would be no RFC 3339, which plugins read it as; nor is a label of that name one. JSON leaves it out.
+    time: named.time === '' ? undefined : named.time,
     ...{ correlationid: named.id, eventtype: EVENT_TYPE },
   };
   return {

@@ -1,6 +1,7 @@
 import { createSecureContext } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { asFailure, Failure } from '../base/failure.ts';
+import { holdsCertificate } from './pem.ts';
 
 /** What a server shows of itself, and whose client certificates it asks for. PEM texts. */
 export interface ServerTls {
@@ -16,7 +17,7 @@ export interface ServerTls {
  * between two writes; here such a pair is never let in.
  */
 export class RotatingCredentials extends ServerCredentials {
-  /** Fails with `invalid_request` when a text is no PEM, or certificate and key do not belong together. */
+  /** Fails with `invalid_request` when a text holds nothing of use, or certificate and key do not belong together. */
   constructor(tls: ServerTls) {
     const asks = tls.clientCa !== null;
     super({ requestCert: asks, rejectUnauthorized: asks }, checked(tls));
@@ -33,6 +34,8 @@ export class RotatingCredentials extends ServerCredentials {
 }
 
 function checked({ cert, key, clientCa }: ServerTls): { cert: string; key: string; ca?: string } {
+  if (clientCa !== null && !holdsCertificate(clientCa))
+    throw new Failure('invalid_request', 'reject', 'the client authorities hold no certificate');
   const options = { cert, key, ...(clientCa === null ? {} : { ca: clientCa }) };
   try {
     createSecureContext(options);

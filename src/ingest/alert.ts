@@ -1,5 +1,6 @@
-import { ALERT_TYPE_PREFIX, type Event, type EventStatus, type Labels, tupleKey } from '../engine/event.ts';
+import { ALERT_TYPE_PREFIX, type Event, type EventStatus, type Labels } from '../engine/event.ts';
 import { fingerprint } from '../engine/fingerprint.ts';
+import { identityOf } from './identity.ts';
 import { readLabels, readOptionalText } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTime } from './timestamp.ts';
@@ -75,7 +76,7 @@ export function incidentEvent(parts: IncidentParts, now: number, newId: NewId): 
     labels: parts.labels,
     annotations: parts.annotations,
     fingerprint: print,
-    identity: { kind: 'incident', key: tupleKey([parts.type, print]) },
+    identity: identityOf('incident', [parts.type, print], parts.labels),
     receivedAt: now,
     repeat: false,
   };

@@ -1,7 +1,8 @@
-import { ALERT_TYPE_PREFIX, type Event, type EventStatus, tupleKey } from '../engine/event.ts';
+import { ALERT_TYPE_PREFIX, type Event, type EventStatus } from '../engine/event.ts';
 import { fingerprint } from '../engine/fingerprint.ts';
 import { scalarsOf } from '../grpc/reading.ts';
 import { endOf } from './alert.ts';
+import { identityOf } from './identity.ts';
 import { bounded, readOptionalText, readText, readType } from './label-set.ts';
 import { isObject, type NewId, Refusal } from './reading.ts';
 import { readTime } from './timestamp.ts';
@@ -50,7 +51,7 @@ export function readCloudEvent(cloudEvent: CloudEvent, now: number, newId: NewId
     labels,
     annotations,
     fingerprint: fingerprint(labels),
-    identity: { kind: 'origin', key: tupleKey([named.source, named.id]) },
+    identity: identityOf('origin', [named.source, named.id], labels),
     receivedAt: now,
     repeat: false,
   };

@@ -170,29 +170,33 @@ class GuardedCall extends ServerInterceptingCall {
   readonly #guard: Guard;
   readonly #rule: AccessRule;
   readonly #isStream: boolean;
+  /** Whether there may be several answers. */
+  readonly #hasMany: boolean;
   #isOver = false;
+  /** Ends the request on its connection; null before there is one, and after. */
+  #end: (() => void) | null = null;
 
   constructor(
     call: ServerInterceptingCallInterface,
     guard: Guard,
-    method: { readonly path: string; readonly requestStream: boolean },
+    method: { readonly path: string; readonly requestStream: boolean; readonly responseStream: boolean },
   ) {
     super(call);
     this.#call = call;
     this.#guard = guard;
     this.#rule = ruleOf(method.path);
     this.#isStream = method.requestStream;
+    this.#hasMany = method.responseStream;
   }
 
   override start(listener: Listener): void {
     const { connections, streams, arriving } = this.#guard;
     const connection = endsOf(this.#call);
-    let end: (() => void) | null = null;
     this.#call.start({
       onReceiveMetadata: (metadata) => this.#judge(metadata, connection, listener),
       onReceiveMessage: (message) => {
         // Not before: who only announces messages is of no use to anybody.
-        end ??= connections.begin(connection);
+        if (!this.#isOver) this.#end ??= connections.begin(connection);
         arriving.delete(this.#call);
         listener.onReceiveMessage(message);
       },
@@ -200,7 +204,7 @@ class GuardedCall extends ServerInterceptingCall {
       // Comes once, whichever way the call ends.
       onCancel: () => {
         this.#isOver = true;
-        end?.();
+        this.#answered();
         streams.delete(this.#call);
         arriving.delete(this.#call);
         listener.onCancel();
@@ -251,10 +255,19 @@ class GuardedCall extends ServerInterceptingCall {
 
   override sendMessage(message: unknown, sent: () => void): void {
     this.#call.sendMessage(message, sent);
+    // The library sends the status only when the message has gone.
+    if (!this.#hasMany) this.#answered();
   }
 
   override sendStatus(ended: Parameters<ServerInterceptingCallInterface['sendStatus']>[0]): void {
     this.#call.sendStatus(ended);
+    this.#answered();
+  }
+
+  /** Not only when the answer is sent: who does not let it in (by a window of 0) must not keep others out. */
+  #answered(): void {
+    this.#end?.();
+    this.#end = null;
   }
 }
 

@@ -1,4 +1,9 @@
-import { createServer as createPlainServer, type RequestListener, type Server } from 'node:http';
+import {
+  createServer as createPlainServer,
+  type RequestListener,
+  type Server,
+  ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { TlsMaterial, TlsSource } from '../access/tls-material.ts';
@@ -67,6 +72,7 @@ export function createListener(answer: RequestListener, deps: ListenerDeps): Ser
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: limits.checkMs,
     maxHeaderSize: limits.headerBytes,
+    ServerResponse: Answer,
   };
   const server = tls === null ? createPlainServer(options) : createTls(tls, options, deps);
   // Without a bound Node would drop the headers beyond 2000 silently; how many there are is checked before any is used.
@@ -75,7 +81,10 @@ export function createListener(answer: RequestListener, deps: ListenerDeps): Ser
   const serve: RequestListener = (request, response) => {
     const begin = (): void => {
       // An answer may come before the end of a body that is refused.
-      if (!response.closed) response.once('close', connections.begin(request.socket));
+      if (response.writableEnded || response.closed) return;
+      const end = onlyOnce(connections.begin(request.socket));
+      // Not only when all of it is sent: who does not read it must not keep others out.
+      response.once(WHOLE, end).once('close', end);
     };
     // Until its body is here a request is only a promise: who sends one byte a second must not keep others out.
     if (hasBody(request)) request.once('end', begin);
@@ -88,6 +97,26 @@ export function createListener(answer: RequestListener, deps: ListenerDeps): Ser
     serve(request, response);
   });
   return server;
+}
+
+/** The event of an answer to which nothing will be added. */
+const WHOLE = 'whole';
+
+/** Tells when it is whole. Node tells only when it is sent, and that may take its client as long as it likes. */
+class Answer extends ServerResponse {
+  override end(...given: readonly unknown[]): this {
+    super.end(...(given as []));
+    this.emit(WHOLE);
+    return this;
+  }
+}
+
+function onlyOnce(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work();
+    isDone = true;
+  };
 }
 
 /** Tells a sender that waits for it to send the body; nothing where none waits. */

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { type handleUnaryCall, type ServerUnaryCall, type StatusObject, status } from '@grpc/grpc-js';
 import type { PluginEvent } from './event.ts';
 import { Refused, Unavailable } from './plugin-error.ts';
@@ -116,15 +117,19 @@ function isExpected(thrown: unknown, signal: AbortSignal): boolean {
 /** An error that nobody foresaw may say anything, so whoever calls is told nothing of it. */
 function statusOf(thrown: unknown): Partial<StatusObject> {
   if (thrown instanceof Refused)
-    return { code: status.FAILED_PRECONDITION, details: shorten(thrown.message) };
-  if (thrown instanceof Unavailable) return { code: status.UNAVAILABLE, details: shorten(thrown.message) };
+    return { code: status.FAILED_PRECONDITION, details: sendable(thrown.message) };
+  if (thrown instanceof Unavailable) return { code: status.UNAVAILABLE, details: sendable(thrown.message) };
   return { code: status.INTERNAL, details: 'the plugin failed; its log says more' };
 }
 
-function shorten(message: string): string {
-  return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;
+/** The library throws at half a character, such as a cut leaves, where nobody catches it. */
+function sendable(message: string): string {
+  const cut = message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;
+  return cut.toWellFormed();
 }
 
+/** Whatever was thrown: not every value can be made a text of by `String`. */
 function describe(thrown: unknown): string {
-  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  if (typeof thrown === 'string') return thrown;
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : inspect(thrown);
 }

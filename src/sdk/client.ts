@@ -69,6 +69,7 @@ export async function createClient(options: ClientOptions): Promise<SendingClien
     return {
       send(event, { timeoutMs = SEND_MS, signal = NEVER } = {}) {
         return failingWell(() => {
+          refuseNoTime(timeoutMs);
           const message = outgoing(event, { id: newId('evt'), now: new Date(systemClock.now()) });
           return client.handle(message, { timeoutMs, signal });
         });
@@ -86,6 +87,15 @@ async function failingWell<T>(work: () => Promise<T>): Promise<T> {
   } catch (thrown) {
     throw asSendError(thrown);
   }
+}
+
+/** The library would fail at it where nobody catches it. */
+function refuseNoTime(timeoutMs: number | null): void {
+  if (timeoutMs !== null && !(timeoutMs >= 0))
+    throw new SendError(
+      'invalid_request',
+      `timeoutMs is ${timeoutMs}: it must be a number from 0 on, or null`,
+    );
 }
 
 /** A token that goes through a network in plain text is everybody's. */

@@ -62,6 +62,7 @@ export async function startPlugin(
   clock: Clock,
 ): Promise<RunningPlugin> {
   const { log = stderrLog, ready = () => true } = options;
+  refuseNonsense(handler, options);
   const wanted = parseAddress(options.address ?? DEFAULT_ADDRESS);
   refuseExposure(wanted, options);
   const deps = { clock, log };
@@ -89,6 +90,16 @@ export async function startPlugin(
     lock.release();
     throw thrown;
   }
+}
+
+/** Fails with `invalid_request`. NaN, which an unset variable becomes, would let everything pass, or nothing. */
+function refuseNonsense(handler: unknown, { concurrency = 1, graceMs = 0 }: PluginOptions): void {
+  const refuse = (message: string): never => {
+    throw new Failure('invalid_request', 'reject', message);
+  };
+  if (typeof handler !== 'function') refuse('the handler is no function');
+  if (!(concurrency >= 1)) refuse(`concurrency is ${concurrency}: it must be a number from 1 on`);
+  if (!(graceMs >= 0)) refuse(`graceMs is ${graceMs}: it must be a number from 0 on`);
 }
 
 function bind(server: Server, address: Address, credentials: ServerCredentials): Promise<number> {

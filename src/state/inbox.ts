@@ -14,7 +14,8 @@ export interface Inbox {
   /**
    * Admits the events in order; resolves once they are on disk. Rejects as a whole, with nothing written, with
    * Failure `inbox_full` (disposition retry) when there would be more undecided events than the limit, and
-   * `store_unavailable` (retry) when they cannot be written.
+   * `store_unavailable` (retry) when they cannot be written; where they were, but perhaps not to the disk, a repetition is a
+   * duplicate.
    */
   append(events: readonly Event[]): Promise<readonly Admission[]>;
   /** What an event would be taken for if it were appended now; writes nothing. Throws Failure `store_unavailable`. */
@@ -53,7 +54,8 @@ const MOST_TURNS = 4;
 
 /**
  * The inbox with group commit: all calls of a few turns of the event loop share one transaction and one fsync, which
- * is what makes an acknowledged event cheap. It is never waited for a time, only for as long as callers keep coming.
+ * is what makes an acknowledged event cheap. It is never waited for a time, only for as long as callers keep coming. The
+ * disk is waited for beside the event loop, which goes on with the next transaction.
  */
 export class GroupCommitInbox implements Inbox {
   readonly #database: Database;
@@ -61,6 +63,8 @@ export class GroupCommitInbox implements Inbox {
   readonly #options: InboxOptions;
   readonly #statements: Statements;
   #waiting: Waiting[] = [];
+  /** Commits that wait for the disk. */
+  readonly #answering = new Set<Promise<void>>();
 
   constructor(database: Database, backlog: Backlog, options: InboxOptions) {
     this.#database = database;
@@ -90,9 +94,10 @@ export class GroupCommitInbox implements Inbox {
     return this.#database.read(() => this.#statements.admittedAs.get({ key }))?.event_id ?? null;
   }
 
-  /** Commits what waits, without waiting for the turn to end. */
-  flush(): void {
+  /** Commits what waits, without waiting for the turn to end; resolves when everybody has an answer. */
+  async flush(): Promise<void> {
     while (this.#waiting.length > 0) this.#commit();
+    await Promise.allSettled(this.#answering);
   }
 
   /** Commits at the end of the first turn in which nobody has come, or of the last of `turns`. */
@@ -111,7 +116,7 @@ export class GroupCommitInbox implements Inbox {
     if (this.#waiting.length > 0) setImmediate(() => this.#commit());
     let added = 0;
     try {
-      const answers = this.#database.transaction(() =>
+      const answers = this.#database.lazily(() =>
         callers.map((caller) => {
           const answer = this.#admitAll(caller.events, this.#backlog.depth + added);
           if (!(answer instanceof Failure)) added += accepted(answer);
@@ -119,9 +124,21 @@ export class GroupCommitInbox implements Inbox {
         }),
       );
       this.#backlog.depth += added;
-      for (const { caller, answer } of answers) answerTo(caller, answer);
+      const answering = this.#answer(answers);
+      this.#answering.add(answering);
+      void answering.finally(() => this.#answering.delete(answering));
     } catch (failure) {
       for (const caller of callers) caller.reject(failure);
+    }
+  }
+
+  /** Once it is on disk, and not before (law 1). */
+  async #answer(answers: readonly { readonly caller: Waiting; readonly answer: Answer }[]): Promise<void> {
+    try {
+      await this.#database.synced();
+      for (const { caller, answer } of answers) answerTo(caller, answer);
+    } catch (failure) {
+      for (const { caller } of answers) caller.reject(failure);
     }
   }
 

@@ -51,7 +51,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       ...createQueries(database, backlog),
       prune: createPrune(database, clock),
       async close() {
-        inbox.flush();
+        await inbox.flush();
         database.close();
       },
     };

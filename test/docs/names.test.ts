@@ -8,6 +8,7 @@ import { REPLACEMENT_LABEL } from '../../src/actions/plugin/plugin.ts';
 import { PLUGIN_OUTCOMES } from '../../src/actions/plugin/sender.ts';
 import { isOver, RUN_STATES, STEP_STATES } from '../../src/actions/run.ts';
 import { FAILURE_CODES } from '../../src/base/failure.ts';
+import { CLIENT_VARIABLES } from '../../src/config/client-variables.ts';
 import { FILE_ERRORS } from '../../src/config/file-problem.ts';
 import { environmentName, SETTING_NAMES } from '../../src/config/settings.ts';
 import { OUTCOMES } from '../../src/engine/decision.ts';
@@ -45,7 +46,7 @@ test('a metric that a document names exists', () => {
 
 test('an environment variable that a document names is read', () => {
   assert.deepEqual(
-    strangers(/\bCOPPICE_[A-Z_]*/g, [...SETTING_NAMES.map(environmentName), 'COPPICE_SERVER']),
+    strangers(/\bCOPPICE_[A-Z_]*/g, [...SETTING_NAMES.map(environmentName), ...CLIENT_VARIABLES]),
     [],
   );
 });

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../../base/clock.ts';
 import { asFailure, Failure } from '../../base/failure.ts';
+import { oneLine } from '../../base/one-line.ts';
 import { readBearerToken } from '../bearer-token.ts';
-import { oneLine } from '../one-line.ts';
 
 /** One request to another system. */
 export interface HttpRequest {

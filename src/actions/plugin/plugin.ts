@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '../../base/failure.ts';
+import { oneLine } from '../../base/one-line.ts';
 import { PLUGIN_WITHIN_MS } from '../../engine/rule.ts';
 import type { OutgoingEvent } from '../../grpc/messages.ts';
 import { type Action, defineAction, type Step, type StepContext, type StepOutcome } from '../action.ts';
 import { swapSteps } from '../asg/swap-steps.ts';
-import { oneLine } from '../one-line.ts';
 import { stepsOf } from '../run.ts';
 import type { PluginAnswer } from './sender.ts';
 

@@ -27,8 +27,8 @@ export type PluginAnswer = CallEnd | { readonly kind: 'not_serving' };
 
 /**
  * Hands the event to the plugin, once. Fails with `unavailable` (retry) when the plugin cannot be reached or says so, with
- * `timeout` (reject) when nobody knows whether it was done, and with `invalid_request` (reject) when there is no such
- * plugin, or its credentials cannot be read.
+ * `timeout` (reject) when nobody knows whether it was done, with `cancelled` (retry) when the daemon stops meanwhile, and with
+ * `invalid_request` (reject) when there is no such plugin, or its credentials cannot be read.
  */
 export type PluginSender = (request: PluginRequest) => Promise<PluginAnswer>;
 
@@ -56,7 +56,7 @@ export interface PluginTls {
 /** The way to all plugins of the settings. */
 export interface PluginLines {
   readonly send: PluginSender;
-  /** Cuts off the calls under way, which then fail with `unavailable`, as do all after; and closes the connections. */
+  /** Cuts off the calls under way, which then fail with `cancelled` (retry), as do all after; and closes the connections. */
   close(): Promise<void>;
 }
 
@@ -103,7 +103,7 @@ function unknown(plugin: string): string {
 
 /** Whoever asked is stopped as well; another process will ask again, with the same id. */
 function stopped(cause: Failure): Failure {
-  return new Failure('unavailable', 'retry', 'the daemon stops', cause);
+  return new Failure('cancelled', 'retry', 'the daemon stops', cause);
 }
 
 function outcomeOf({ code }: Failure): PluginOutcome {
@@ -111,29 +111,34 @@ function outcomeOf({ code }: Failure): PluginOutcome {
 }
 
 async function sendOn(
-  { peer, client }: Line,
+  { peer, use }: Line,
   { event, timeoutMs, withinMs }: PluginRequest,
   signal: AbortSignal,
 ): Promise<PluginAnswer> {
   signal.throwIfAborted();
-  const connected = await client();
-  if ((await connected.health(signal)) === 'not_serving') return { kind: 'not_serving' };
-  return connected.handle(event, {
-    timeoutMs: Math.min(timeoutMs ?? peer.timeoutMs, Math.max(1, withinMs)),
-    signal,
+  return use(async (client) => {
+    if ((await client.health(signal)) === 'not_serving') return { kind: 'not_serving' };
+    return client.handle(event, {
+      timeoutMs: Math.min(timeoutMs ?? peer.timeoutMs, Math.max(1, withinMs)),
+      signal,
+    });
   });
 }
 
 interface Line {
   readonly peer: PluginPeer;
-  /** The client to use now: another one where the TLS files have changed. */
-  client(): Promise<HollowtreesClient>;
+  /** Works with the client of now: another one where the TLS files have changed. It stays open while it is worked with. */
+  use<T>(work: (client: HollowtreesClient) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
 interface Kept {
   readonly client: HollowtreesClient;
   readonly tls: ClientTls | null;
+  /** How many work with it. */
+  users: number;
+  /** Whether another has taken its place, so that the last who works with it closes it. */
+  replaced: boolean;
 }
 
 function openLine(peer: PluginPeer, log: Log): Line {
@@ -146,12 +151,25 @@ function openLine(peer: PluginPeer, log: Log): Line {
   };
   return {
     peer,
-    client: async () => (await refreshed()).client,
+    async use(work) {
+      const kept = await refreshed();
+      kept.users += 1;
+      try {
+        return await work(kept.client);
+      } finally {
+        kept.users -= 1;
+        closeUnused(kept);
+      }
+    },
     async close() {
       const kept = await last.catch(() => null);
       kept?.client.close();
     },
   };
+}
+
+function closeUnused({ client, users, replaced }: Kept): void {
+  if (replaced && users === 0) client.close();
 }
 
 /** What cannot be used, as in the middle of a change of certificate and key, leaves the connection that is there. */
@@ -164,8 +182,11 @@ async function refresh(peer: PluginPeer, kept: Kept | null, log: Log): Promise<K
       tls,
       authorization: () => authorizationOf(peer),
     });
-    kept?.client.close();
-    return { client, tls };
+    if (kept !== null) {
+      kept.replaced = true;
+      closeUnused(kept);
+    }
+    return { client, tls, users: 0, replaced: false };
   } catch (thrown) {
     if (kept === null) throw thrown;
     const error = asFailure(thrown).message;

@@ -77,7 +77,7 @@ function sectionOf(reading: Reading, value: Value | undefined, known: readonly s
   return section ?? new Map();
 }
 
-/** The port stays; the address becomes loopback, since a daemon without authentication does not start on any other. */
+/** The port stays; the address becomes loopback, since a door without an access file opens on no other. */
 function listenAt(reading: Reading, value: Value | undefined, version: Version): string {
   const text = value === undefined ? null : reading.text(value);
   const read = address.parse(text)?.value;
@@ -94,7 +94,7 @@ function listenAt(reading: Reading, value: Value | undefined, version: Version):
 }
 
 const NOT_REACHED =
-  'which other machines cannot reach, since nobody has to authenticate yet; put a proxy in front, or set insecure.noAuth';
+  'which other machines cannot reach: name an access file in http.auth.file before you put the address back, or set insecure.noAuth';
 
 function translated(
   reading: Reading,
@@ -139,9 +139,11 @@ function sayAuthentication(reading: Reading, find: Find): void {
   const use = find('promalert', 'usejwtauth');
   const key = find('promalert', 'jwtsigningkey');
   if (use?.data === false) reading.say(use, 'not needed', 'nobody had to authenticate');
-  else reading.say(use, 'not carried', NO_AUTHENTICATION);
-  reading.say(key, 'not carried', `${NO_AUTHENTICATION}; keep the key out of files in Git`);
+  else reading.say(use, 'not carried', TOKENS);
+  reading.say(key, 'not carried', KEY);
 }
 
-const NO_AUTHENTICATION =
-  'this version of Coppice asks nobody to authenticate, and so listens on loopback only';
+const TOKENS =
+  'the same tokens are good with an access file: an entry jwt with hollowtrees: { secretFile: … }, and its path in http.auth.file';
+const KEY =
+  'it is a secret and not copied: put it, at least 32 bytes, into the file that secretFile of the access file names';

@@ -66,11 +66,19 @@ function sayBasics(reading: Reading, section: Section, isDescribedByName: boolea
   say('name', `${name}; its name is made of the id of the flow`);
   say('description', 'it is the description of the rule');
   say('allowedevents', 'they are the triggers of the rule, for what fires and not for what has resolved');
-  say(
-    'plugins',
-    'what they did is the list of actions, in this order; v2 called them in any order, and all although one failed',
-  );
+  sayPlugins(reading, section.get('plugins'));
 }
+
+/** With one plugin there is no order, and nothing that could go on after a failure. */
+function sayPlugins(reading: Reading, value: Value | undefined): void {
+  const isChain = Array.isArray(value?.data) && value.data.length > 1;
+  if (isChain)
+    reading.say(value, 'changed', `what they did is the list of actions, in this order; ${ANY_ORDER}`);
+  else reading.say(value, 'carried', 'what it did is the action of the rule');
+}
+
+const ANY_ORDER =
+  'v2 called them in any order, and all although one failed, for which an action says onFailure: continue';
 
 /** The matchers of `filters`; null when one of them cannot be said. */
 function readFilters(reading: Reading, value: Value | undefined): readonly string[] | null {

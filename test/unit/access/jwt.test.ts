@@ -368,17 +368,18 @@ describe('keys behind a URL', () => {
     assert.equal(await ask(EC.privateKey, ES), 'granted');
   });
 
-  it('make it busy as well when they are no keys, or when somewhere else is pointed at', async () => {
+  it('make it busy as well when they are no keys or too long, or when somewhere else is pointed at', async () => {
     for (const bad of [
       { status: 200, body: 'no JSON' },
       { status: 200, body: '{"keys":7}' },
       { status: 302, body: '' },
+      { status: 200, body: JSON.stringify(SET).padEnd(1_048_577) },
     ]) {
       answer = bad;
       assert.equal(await ask(EC.privateKey, ES), 'busy');
       await clock.advance(5 * SECOND);
     }
-    assert.equal(requests, 3);
+    assert.equal(requests, 4);
   });
 
   it('go on as they were last read while the issuer is down, for whatever time', async () => {

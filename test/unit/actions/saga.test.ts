@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step, StepOutcome } from '../../../src/actions/action.ts';
+import { sleep } from '../../../src/base/clock.ts';
 import { Failure } from '../../../src/base/failure.ts';
 import { answers, Stage } from './fake-saga.ts';
 
@@ -359,6 +360,20 @@ test('a stop ends the saga between two looks, also in the middle of a wait, and 
   const steps = [stage.step('plan'), stage.step('b', { perform: answers(WAIT) })];
   const work = stage.perform([{ steps }]);
   await stage.clock.advance(MINUTE);
+  stage.stop();
+  assert.deepEqual(await work, { kind: 'stopped' });
+  assert.deepEqual(stage.states(), ['plan done', 'b running']);
+});
+
+test('a step that a stop cut off is not late, however long it took, and is left to the next process', async () => {
+  const stage = new Stage();
+  const perform = async (): Promise<StepOutcome> => {
+    await sleep(stage.clock, 10 * MINUTE);
+    throw new Failure('cancelled', 'retry', 'the daemon stops');
+  };
+  const steps = [stage.step('plan'), stage.step('b', { perform, deadlineMs: () => MINUTE })];
+  const work = stage.perform([{ steps, timeoutMs: 5 * MINUTE }]);
+  await stage.clock.advance(10 * MINUTE);
   stage.stop();
   assert.deepEqual(await work, { kind: 'stopped' });
   assert.deepEqual(stage.states(), ['plan done', 'b running']);

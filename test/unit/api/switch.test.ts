@@ -155,3 +155,22 @@ for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {
     assert.deepEqual(world.pauses, []);
   });
 }
+
+const PAGES: readonly [rule: string, headers: Readonly<Record<string, string>>, status: number][] = [
+  ['of another site', { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' }, 403],
+  ['of another port of the same site', { origin: 'http://x:9000', 'sec-fetch-site': 'same-site' }, 403],
+  ['of another site in an older browser', { origin: 'http://evil.example' }, 403],
+  ['that hides where it is from', { origin: 'null' }, 403],
+  ['of the daemon itself', { origin: 'http://x:8080', 'sec-fetch-site': 'same-origin' }, 200],
+  ['of the daemon itself in an older browser', { origin: 'http://x:8080' }, 200],
+];
+for (const [rule, headers, status] of PAGES) {
+  test(`a post without a body of a web page ${rule} is answered ${status}`, async () => {
+    const { server, world } = serve({ rests: [REST] });
+    const answer = await server.inject({
+      ...{ method: 'POST', url: '/api/v1/resume', headers: { host: 'x:8080', ...headers } },
+    });
+    assert.equal(answer.statusCode, status);
+    if (status === 403) assert.deepEqual(world.rests, [REST]);
+  });
+}

@@ -164,7 +164,7 @@ const MISTAKES: readonly [rule: string, text: string, ...problems: readonly RegE
   [
     'no scopes are no grant',
     `tokens: [{ name: a, sha256: ${SHA}, scopes: [] }]\n`,
-    /tokens\[0\]\.scopes must not be empty/,
+    /tokens\[0\]\.scopes must name a scope: ingest, read, act \[empty\]$/,
   ],
   [
     'a scope that does not exist is told, with the one that was meant',
@@ -269,6 +269,11 @@ const MISTAKES: readonly [rule: string, text: string, ...problems: readonly RegE
   [
     'keys are not fetched in the clear from elsewhere',
     'jwt: [{ name: a, issuer: b, audience: c, jwksUrl: "http://keys.example/k", scopes: [read] }]\n',
+    /jwt\[0\]\.jwksUrl must be an https address without a user.* \[bad-url\]$/,
+  ],
+  [
+    'a name that begins like an address of this machine is not one',
+    'jwt: [{ name: a, issuer: b, audience: c, jwksUrl: "http://127.0.0.1.example/k", scopes: [read] }]\n',
     /jwt\[0\]\.jwksUrl must be an https address without a user.* \[bad-url\]$/,
   ],
   [

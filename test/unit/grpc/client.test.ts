@@ -18,7 +18,7 @@ import {
 } from '../../../src/grpc/client.ts';
 import { ACTION, EVENT_HANDLER, HEALTH, loadDefinitions, serviceOf } from '../../../src/grpc/definitions.ts';
 import type { OutgoingEvent } from '../../../src/grpc/messages.ts';
-import { type Certificates, certificates } from './certificates.ts';
+import { type Ends, newEnds } from '../../certificates.ts';
 
 const DEFINITIONS = await loadDefinitions();
 const EVENT: OutgoingEvent = {
@@ -202,6 +202,17 @@ test('a v2 plugin gets the labels in the extensions and in the data', async (con
   assert.deepEqual([whole.id, whole.labels], [EVENT.id, EVENT.labels]);
 });
 
+test('a time that is unknown is not in the data: plugins read it as RFC 3339, which an empty text is not', async (context) => {
+  const { port, calls } = await peer(context);
+  const client = await clientOf(context, port);
+  await client.handle({ ...EVENT, time: '', labels: { time: 'noon' } }, CALL);
+  const [call] = calls;
+  assert.ok(call !== undefined);
+  const { data, time } = call.request as { data: Uint8Array; time: string };
+  assert.equal(time, '');
+  assert.equal(Object.hasOwn(JSON.parse(String(data)) as object, 'time'), false);
+});
+
 /** Each status that a plugin can answer, and what the caller gets. */
 const REFUSED = Object.values(status).filter(
   (code): code is status =>
@@ -215,6 +226,17 @@ for (const code of REFUSED) {
     assert.deepEqual(end, { kind: 'refused', code: status[code], message: 'not now' });
   });
 }
+
+test('what the other side says of being unavailable is kept as one short line', async (context) => {
+  const details = `down\n\u001b[2J${'x'.repeat(3000)}`;
+  const { port } = await peer(context, { handle: telling(status.UNAVAILABLE, details) });
+  const client = await clientOf(context, port);
+  await assert.rejects(client.handle(EVENT, CALL), (error: Error) => {
+    assert.match(error.message, /takes no events \(UNAVAILABLE: down \[2Jxxx/);
+    assert.ok(error.message.length < 300, error.message);
+    return true;
+  });
+});
 
 test('UNAVAILABLE is worth another try, whoever says it', async (context) => {
   const { port } = await peer(context, { handle: telling(status.UNAVAILABLE, 'starting') });
@@ -376,9 +398,9 @@ test('a plugin that went away and came back is found again', async (context) => 
   assert.equal(second.calls.length, 1);
 });
 
-const MADE = await certificates();
+const MADE = newEnds('plugin.test');
 
-function secured({ ca, server }: Certificates): ServerCredentials {
+function secured({ ca, server }: Ends): ServerCredentials {
   const pair = { private_key: Buffer.from(server.key), cert_chain: Buffer.from(server.cert) };
   return ServerCredentials.createSsl(Buffer.from(ca), [pair], true);
 }
@@ -411,7 +433,9 @@ const IMPOSSIBLE: readonly [rule: string, tls: HollowtreesClientOptions['tls']][
     'a key of another certificate',
     { ca: null, cert: MADE.client.cert, key: MADE.server.key, serverName: null },
   ],
-  ['an authority that is no certificate', { ca: 'none', cert: 'none', key: 'none', serverName: null }],
+  ['a certificate that is none', { ca: null, cert: 'none', key: 'none', serverName: null }],
+  ['an authority that is no certificate', { ca: 'none', cert: null, key: null, serverName: null }],
+  ['no authority at all, where some are to be believed', { ca: '', cert: null, key: null, serverName: null }],
 ];
 for (const [rule, tls] of IMPOSSIBLE) {
   test(`no client is made of ${rule}`, async (context) => {

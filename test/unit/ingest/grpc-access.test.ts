@@ -50,6 +50,29 @@ async function counted(reason: string): Promise<number> {
   return values.find(({ labels }) => labels.door === 'grpc' && labels.reason === reason)?.value ?? -1;
 }
 
+function start(changes: { readonly connections?: number } = {}): Promise<GrpcServer> {
+  return startGrpcServer(
+    {
+      ...{ ...openDoor, inbox, metrics, eventEnds: null, log: silentLog },
+      ...{ clock, newId: countingIds() },
+      readiness: () => Promise.resolve({ ready: true }),
+      ...changes,
+      gate: {
+        ...OPEN_GATE,
+        admit(rule, presented) {
+          asked.push({ rule, presented });
+          return answer();
+        },
+      },
+      allows(address) {
+        clients.push(address);
+        return allowed;
+      },
+    },
+    { host: '127.0.0.1', port: 0 },
+  );
+}
+
 describe('createGrpcAccess', { timeout: 20_000 }, () => {
   beforeEach(async () => {
     [asked, clients, allowed] = [[], [], true];
@@ -57,25 +80,7 @@ describe('createGrpcAccess', { timeout: 20_000 }, () => {
     inbox = new FakeInbox();
     metrics = createMetrics();
     clock = new ManualClock();
-    server = await startGrpcServer(
-      {
-        ...{ ...openDoor, inbox, metrics, eventEnds: null, log: silentLog },
-        ...{ clock, newId: countingIds() },
-        readiness: () => Promise.resolve({ ready: true }),
-        gate: {
-          ...OPEN_GATE,
-          admit(rule, presented) {
-            asked.push({ rule, presented });
-            return answer();
-          },
-        },
-        allows(address) {
-          clients.push(address);
-          return allowed;
-        },
-      },
-      { host: '127.0.0.1', port: 0 },
-    );
+    server = await start();
     client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
   });
   afterEach(async () => {
@@ -126,6 +131,28 @@ describe('createGrpcAccess', { timeout: 20_000 }, () => {
       open.once('status', (ended: { code: status }) => resolve([ended])),
     );
     assert.equal(code, status.UNAUTHENTICATED);
+  });
+
+  it('makes room also by a client that does not let its answers in', async () => {
+    await server.stop(0);
+    server = await start({ connections: 2 });
+    const deaf = await Promise.all(
+      [1, 2].map(async () => {
+        const session = connect(`http://127.0.0.1:${server.port}`, { settings: { initialWindowSize: 0 } });
+        session.on('error', () => undefined);
+        const stream = session.request({
+          ...{ ':method': 'POST', ':path': CHECK.path, 'content-type': 'application/grpc', te: 'trailers' },
+        });
+        stream.on('error', () => undefined);
+        const answered = once(stream, 'response');
+        stream.end(Buffer.from([0, 0, 0, 0, 0]));
+        await answered;
+        return session;
+      }),
+    );
+    client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
+    assert.deepEqual(await call(HANDLE, { type: 't' }), { status: 'ok' });
+    for (const session of deaf) session.destroy();
   });
 
   it('ends a call whose message has not arrived after 30 s, and then its connection', async () => {

@@ -284,6 +284,21 @@ describe('a body that will not be read', { timeout: 10_000 }, () => {
     socket.write(body);
     await until('"accepted":1');
   });
+
+  it('is read as ever when its sender expects something that nobody knows', async () => {
+    const { socket, until } = await dial();
+    const body = JSON.stringify([ALERT]);
+    const headers = { 'content-length': body.length, 'content-type': 'application/json' };
+    socket.write(head(`POST ${ALERTS}`, { ...headers, expect: 'a-miracle' }) + body);
+    await until('"accepted":1');
+  });
+
+  it('is not read when its sender expects something that nobody knows, and is not let in', async () => {
+    deny('missing');
+    const { socket, until } = await dial();
+    socket.write(head(`POST ${ALERTS}`, { 'content-length': 2, expect: 'a-miracle' }));
+    await until('"unauthorized"');
+  });
 });
 
 describe('slow senders', { timeout: 10_000 }, () => {
@@ -452,6 +467,24 @@ describe('a principal for some clusters', () => {
     assert.equal(await post({ labels: { org_id: '1', cluster_id: 'a' } }), 200);
     assert.equal(await post({ org_id: '1', cluster_id: 'b' }), 403);
     assert.equal(await post({}), 403);
+  });
+
+  it('hands in nothing that is taken for an event of another cluster, whatever fingerprint or id it claims', async () => {
+    const post = async (url: string, type: string, payload: object): Promise<number | undefined> => {
+      const answer = await server.inject({ method: 'POST', url, headers: { 'content-type': type }, payload });
+      return answer.json<{ accepted?: number }>().accepted;
+    };
+    const sent = async (labels: object): Promise<readonly (number | undefined)[]> => [
+      await post('/api/v1/webhook/alertmanager', 'application/json', {
+        alerts: [{ status: 'firing', fingerprint: '0123456789abcdef', ...labels }],
+      }),
+      await post(EVENTS, 'application/cloudevents+json', {
+        ...{ specversion: '1.0', id: '1', source: '/s', type: 't', data: labels },
+      }),
+    ];
+    assert.deepEqual(await sent(alert('1', 'a')), [1, 1]);
+    assert.deepEqual(await sent(alert('2', 'b')), [1, 1]);
+    assert.deepEqual(await sent(alert('1', 'a')), [0, 0]);
   });
 
   it('has what it may not hand in counted', async () => {

@@ -104,6 +104,16 @@ test('what cannot be sent is refused before it is', LIMIT, async (t) => {
   for (const row of rows) await assert.rejects(client.send(row), isSendError('invalid_request'));
 });
 
+test('a time that is none is refused, and ends no process', LIMIT, async (t) => {
+  const { plugin } = await pluginSite(t, () => undefined);
+  const client = await createClient({ address: plugin.address });
+  t.after(() => client.close());
+  for (const timeoutMs of [Number.NaN, -1])
+    await assert.rejects(client.send(EVENT, { timeoutMs }), isSendError('invalid_request'));
+  for (const timeoutMs of [Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER, null])
+    assert.equal((await client.send(EVENT, { timeoutMs })).kind, 'ok');
+});
+
 const OPTIONS: readonly [rule: string, options: ClientOptions][] = [
   ['a token that would go to another machine in plain text', { address: '192.0.2.1:8888', token: 'secret' }],
   ['a certificate that is not there', { address: '127.0.0.1:1', tls: { caFile: '/nowhere/ca' } }],

@@ -171,6 +171,36 @@ test('with clientCaFile, only certificates of that authority are let in', LIMIT,
 });
 
 test(
+  'an empty file of authorities opens no door: believed is who was before, and at the start nobody',
+  LIMIT,
+  async (t) => {
+    const write = await folder(t);
+    const own = newAuthority('own');
+    const server = own.issue(LOCAL);
+    const files = { certFile: await write('cert', server.cert), keyFile: await write('key', server.key) };
+    const tls = { ...files, clientCaFile: await write('authorities', own.cert) };
+    const clock = new ManualClock();
+    const { plugin, log } = await pluginSite(t, ignore, { tls, clock });
+    const unusable = log.next('files cannot be used; the last good ones stay in force');
+    for (const text of ['', 'no certificate\n']) {
+      await write('authorities', text);
+      await clock.advance(10_000);
+      assert.match(JSON.stringify((await unusable).fields), /client authorities/);
+      const start = startPlugin(ignore, { address: '127.0.0.1:0', tls, log: keptLog() }, systemClock);
+      await assert.rejects(start, { code: 'invalid_request' });
+    }
+    const client = own.issue({ commonName: 'engine' });
+    const caFile = await write('ca', own.cert);
+    const shown = {
+      certFile: await write('client', client.cert),
+      keyFile: await write('client.key', client.key),
+    };
+    const send = await sending(t, { address: plugin.address, tls: { caFile, ...shown } });
+    assert.equal(codeOf(await send()), 'ok');
+  },
+);
+
+test(
   'a certificate that does not belong to its key is refused at the start, and the key is not told',
   LIMIT,
   async (t) => {

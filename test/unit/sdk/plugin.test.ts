@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import test, { type TestContext } from 'node:test';
+import { inspect } from 'node:util';
 import { status } from '@grpc/grpc-js';
 import { systemClock } from '../../../src/base/clock.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import type { PluginContext, PluginHandler } from '../../../src/sdk/calls.ts';
 import type { PluginEvent } from '../../../src/sdk/event.ts';
 import { Refused, serve, Unavailable } from '../../../src/sdk/plugin.ts';
-import { startPlugin } from '../../../src/sdk/plugin-server.ts';
+import { type PluginOptions, startPlugin } from '../../../src/sdk/plugin-server.ts';
 import { CHECK, HANDLE, HANDLE_ALERT, type Method, WATCH } from '../ingest/foreign-caller.ts';
 import { keptLog, pluginSite } from './plugin-site.ts';
 
@@ -135,7 +136,25 @@ const ERRORS: readonly [rule: string, thrown: unknown, code: status, details: st
   ['an error is INTERNAL', new Error('secret'), status.INTERNAL, 'the plugin failed; its log says more'],
   ['a text is INTERNAL', 'secret', status.INTERNAL, 'the plugin failed; its log says more'],
   ['nothing is INTERNAL', undefined, status.INTERNAL, 'the plugin failed; its log says more'],
+  [
+    'what has no text is INTERNAL',
+    Object.create(null),
+    status.INTERNAL,
+    'the plugin failed; its log says more',
+  ],
   ['a message is cut', new Refused('é'.repeat(9000)), status.FAILED_PRECONDITION, `${'é'.repeat(500)}…`],
+  [
+    'a message is cut in the middle of a character',
+    new Refused(`${'a'.repeat(499)}😀`),
+    status.FAILED_PRECONDITION,
+    `${'a'.repeat(499)}\ufffd…`,
+  ],
+  [
+    'a message has half a character',
+    new Unavailable('half \ud83d of it'),
+    status.UNAVAILABLE,
+    'half \ufffd of it',
+  ],
 ];
 
 for (const [rule, thrown, code, details] of ERRORS) {
@@ -151,7 +170,7 @@ for (const [rule, thrown, code, details] of ERRORS) {
       await assert.rejects(caller.call(HANDLE, CLOUD_EVENT), { code, details });
       const failures = log.lines.filter(({ level }) => level === 'error');
       assert.equal(failures.length, code === status.INTERNAL ? 1 : 0);
-      assert.equal(JSON.stringify(failures).includes('secret'), String(thrown).includes('secret'));
+      assert.equal(JSON.stringify(failures).includes('secret'), inspect(thrown).includes('secret'));
     }
   });
 }
@@ -340,23 +359,35 @@ test('with handleSignals off, signals are left alone', LIMIT, async () => {
   await plugin.stop();
 });
 
-const UNUSABLE: readonly [rule: string, address: string][] = [
-  ['no port', '127.0.0.1'],
-  ['no host', ':8889'],
-  ['a port beyond all', '127.0.0.1:65536'],
-  ['IPv6 without brackets', '::1:8889'],
+const UNUSABLE: readonly [rule: string, options: PluginOptions][] = [
+  ['an address without a port', { address: '127.0.0.1' }],
+  ['an address without a host', { address: ':8889' }],
+  ['an address with a port beyond all', { address: '127.0.0.1:65536' }],
+  ['an address of IPv6 without brackets', { address: '::1:8889' }],
+  ['a concurrency that is no number', { concurrency: Number.NaN }],
+  ['a concurrency that lets no handler run', { concurrency: 0 }],
+  ['a grace time that is no number', { graceMs: Number('10s') }],
+  ['a grace time that is less than none', { graceMs: -1 }],
 ];
 
-for (const [rule, address] of UNUSABLE) {
-  test(`refuses an address with ${rule}`, LIMIT, () =>
+for (const [rule, options] of UNUSABLE) {
+  test(`refuses ${rule}`, LIMIT, () =>
     assert.rejects(
-      startPlugin(() => undefined, { address, log: keptLog() }, systemClock),
+      startPlugin(() => undefined, { address: '127.0.0.1:0', ...options, log: keptLog() }, systemClock),
       {
         code: 'invalid_request',
       },
     ),
   );
 }
+
+test('refuses what is no handler, before anybody calls', LIMIT, async () => {
+  const handler: unknown = { handle: () => undefined };
+  await assert.rejects(serve(handler as PluginHandler, { address: '127.0.0.1:0', log: keptLog() }), {
+    code: 'invalid_request',
+    message: 'the handler is no function',
+  });
+});
 
 test('an address that is taken is unavailable', LIMIT, async (t: TestContext) => {
   const { plugin } = await pluginSite(t, () => undefined);

@@ -44,11 +44,12 @@ export interface ForeignPlan {
   /** How it answers the n-th event, from 1. */
   readonly tell?: (nth: number, event: Received) => Told;
   /** Its health; when left out it offers none. */
-  readonly health?: () => 'SERVING' | 'NOT_SERVING';
+  readonly health?: () => Serving | Promise<Serving>;
   readonly port?: number;
   readonly credentials?: ServerCredentials;
 }
 
+type Serving = 'SERVING' | 'NOT_SERVING';
 type Unary = (call: ServerUnaryCall<object, object>, reply: sendUnaryData<object>) => void;
 
 /** A plugin of both interfaces, built on the definitions alone, that counts its connections. */
@@ -72,7 +73,8 @@ export async function foreignPlugin(context: TestContext, plan: ForeignPlan = {}
   server.addService(serviceOf(DEFINITIONS, ACTION), { HandleAlert });
   server.addService(serviceOf(DEFINITIONS, EVENT_HANDLER), { Handle });
   if (health !== undefined) {
-    const Check: Unary = (_call, reply) => reply(null, { status: health() });
+    const Check: Unary = (_call, reply) =>
+      void Promise.resolve(health()).then((told) => reply(null, { status: told }));
     server.addService(serviceOf(DEFINITIONS, HEALTH), { Check, List: Check, Watch: Check });
   }
   const port = await new Promise<number>((resolve, reject) => {

@@ -12,7 +12,7 @@ import {
 } from '../../../../src/actions/plugin/sender.ts';
 import { silentLog } from '../../../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../../../src/telemetry/metrics.ts';
-import { certificates } from '../../grpc/certificates.ts';
+import { type Ends, newEnds, type Pair } from '../../../certificates.ts';
 import { type ForeignPlan, type ForeignPlugin, foreignPlugin } from './foreign-plugin.ts';
 
 const REQUEST: PluginRequest = {
@@ -152,14 +152,13 @@ test('certificates that cannot be read send nothing', async (context) => {
 
 test('new certificates take a new connection, and a pair that does not fit leaves the old one', async (context) => {
   const at = await folder(context);
-  const [first, second] = [await certificates(), await certificates()];
-  const pairs = [{ private_key: Buffer.from(first.server.key), cert_chain: Buffer.from(first.server.cert) }];
-  const roots = Buffer.from(first.ca + second.ca);
+  const [first, second] = [newEnds('plugin.test'), newEnds('plugin.test')];
+  const credentials = trusting({ ...first, ca: first.ca + second.ca });
   const tls = {
     ...{ ca: join(at, 'ca'), cert: join(at, 'cert'), key: join(at, 'key'), serverName: 'plugin.test' },
   };
   await writeFile(tls.ca, first.ca);
-  const one = await site(context, { credentials: ServerCredentials.createSsl(roots, pairs, true) }, { tls });
+  const one = await site(context, { credentials }, { tls });
   const sent = async (cert: string, key: string): Promise<number> => {
     await writeFile(tls.cert, cert);
     await writeFile(tls.key, key);
@@ -171,6 +170,41 @@ test('new certificates take a new connection, and a pair that does not fit leave
   assert.equal(await sent(second.client.cert, second.client.key), 2);
   await rm(tls.cert);
   assert.deepEqual(await one.lines.send(REQUEST), { kind: 'ok', status: 'ok' });
+  await writeFile(tls.ca, '');
+  assert.equal(await sent(first.client.cert, first.client.key), 2);
+});
+
+/** Of a plugin that wants certificates. */
+function trusting({ ca, server }: Ends): ServerCredentials {
+  const pair = { private_key: Buffer.from(server.key), cert_chain: Buffer.from(server.cert) };
+  return ServerCredentials.createSsl(Buffer.from(ca), [pair], true);
+}
+
+test('a call that was begun with the last certificates comes to its end', async (context) => {
+  const at = await folder(context);
+  const ends = newEnds('plugin.test');
+  const tls = {
+    ...{ ca: join(at, 'ca'), cert: join(at, 'cert'), key: join(at, 'key'), serverName: 'plugin.test' },
+  };
+  const use = async ({ cert, key }: Pair): Promise<void> => {
+    await writeFile(tls.cert, cert);
+    await writeFile(tls.key, key);
+  };
+  await writeFile(tls.ca, ends.ca);
+  await use(ends.client);
+  const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<'SERVING'>()];
+  let nth = 0;
+  const health = (): 'SERVING' | Promise<'SERVING'> => {
+    asked.resolve();
+    return ++nth === 1 ? answer.promise : 'SERVING';
+  };
+  const one = await site(context, { credentials: trusting(ends), health }, { tls });
+  const underWay = one.lines.send(REQUEST);
+  await asked.promise;
+  await use(ends.server);
+  assert.deepEqual(await one.lines.send(REQUEST), { kind: 'ok', status: 'ok' });
+  answer.resolve('SERVING');
+  assert.deepEqual(await underWay, { kind: 'ok', status: 'ok' });
   assert.equal(one.plugin.connections(), 2);
 });
 
@@ -184,13 +218,13 @@ test('a stop cuts off what is under way, as something to be tried again', async 
   });
   const underWay = one.lines.send(REQUEST);
   const judged = assert.rejects(underWay, {
-    code: 'unavailable',
+    code: 'cancelled',
     disposition: 'retry',
     message: 'the daemon stops',
   });
   await begun.promise;
   await one.lines.close();
   await judged;
-  await assert.rejects(one.lines.send(REQUEST), { code: 'unavailable', disposition: 'retry' });
+  await assert.rejects(one.lines.send(REQUEST), { code: 'cancelled', disposition: 'retry' });
   assert.deepEqual(await counted(one), []);
 });

@@ -28,6 +28,11 @@ for (const [text, port, fate] of ADDRESSES)
     assert.match(said.join(), new RegExp(`^${fate}: `));
   });
 
+test('an address that other machines could reach is told to want an access file', () => {
+  const said = saidOf(imported('global: { bindAddr: ":9092" }\n'), 'global.bindAddr');
+  assert.match(said.join(), /127\.0\.0\.1:9092.*http\.auth\.file/);
+});
+
 test('each version listens where it did when nothing is written', () => {
   assert.equal(settingsIn(imported('action_flows: []\n'))['http.listen'].port, 9091);
   assert.equal(settingsIn(imported('flows: {}\n'))['http.listen'].port, 8081);
@@ -45,8 +50,8 @@ test('the log is what it was, as far as Coppice knows the words', () => {
 test('the signing key is neither written nor repeated, and its loss is told', () => {
   const result = imported('flows: {}\npromalert: { useJWTAuth: true, jwtSigningKey: s3cret }\n');
   assert.equal(JSON.stringify(result).includes('s3cret'), false);
-  for (const key of ['useJWTAuth', 'jwtSigningKey'])
-    assert.match(saidOf(result, `promalert.${key}`).join(), /^not carried: /);
+  assert.match(saidOf(result, 'promalert.useJWTAuth').join(), /^not carried: .*http\.auth\.file/);
+  assert.match(saidOf(result, 'promalert.jwtSigningKey').join(), /^not carried: .*secretFile/);
 });
 
 test('health that was asked elsewhere is told', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { PLAIN_SWAP } from '../../../../src/engine/rule.ts';
 import {
+  type Imported,
   imported,
   listsOf,
   onlyRule,
@@ -193,4 +194,14 @@ test('a type of plugin that v2 does not know leaves it and its flows out', () =>
   );
   assert.match(saidOf(result, 'plugins[0].type').join(), /^not carried: there is no type 'fn'/);
   assert.equal(result.flows.carried, 0);
+});
+
+test('a flow with several plugins went on after a failure, and its rule does not: that is told', () => {
+  const flow = (plugins: string): Imported =>
+    imported(
+      `plugins: [{ name: a, address: "a:1" }]\nflows: { x: { name: x, allowedEvents: [y], plugins: ${plugins} } }\n`,
+    );
+  const said = (result: Imported): string => saidOf(result, 'flows.x.plugins').join();
+  assert.match(said(flow('[a, a]')), /^changed: .*onFailure: continue/);
+  assert.match(said(flow('[a]')), /^carried: /);
 });
