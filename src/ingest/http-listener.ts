@@ -96,6 +96,8 @@ export function createListener(answer: RequestListener, deps: ListenerDeps): Ser
     waiting.add(request);
     serve(request, response);
   });
+  // What else a sender expects is passed over (RFC 9110, 10.1.1); Node itself would answer 417, and nothing that says why.
+  server.on('checkExpectation', serve);
   return server;
 }
 

@@ -20,6 +20,8 @@ import { paced } from './paced.ts';
 /** Requests a second: together 500, of which 60 come over a TLS connection of their own. */
 const RATES = { httpKept: 290, httpNew: 50, grpcKept: 150, grpcNew: 10 } as const;
 const SECONDS = 15;
+/** Of each kind; on a machine that keeps the pace a tenth of it is under way. */
+const AT_ONCE = 100;
 /** Within that what was changed on disk is in force; the poll alone would take a second. */
 const IN_FORCE_MS = 10_000;
 /** Between two changes, and between the two files of a pair that is written one after the other. */
@@ -28,16 +30,17 @@ const PAUSE_MS = 300;
 test('no request with valid credentials fails while certificates, authorities and tokens change, at 500 a second', async (t) => {
   const site = await startSite(t);
   const load = underLoad(site);
-  await rotate(site);
+  await rotate(site).finally(() => {
+    site.rotated = true;
+  });
   const fared = await load;
   const sent = fared.reduce((sum, one) => sum + one.sent, 0);
   t.diagnostic(`${sent} sent; p99 ${fared.map(({ p99 }) => p99.toFixed(0)).join(', ')} ms`);
-  assert.equal(sent, 500 * SECONDS);
+  assert.ok(sent >= 500 * SECONDS);
   assert.deepEqual(
     fared.flatMap(({ failures }) => failures),
     [],
   );
-  assert.ok(site.rotated, 'the load must last for as long as the changes');
 });
 
 /** The daemon with the files of its lock, and what its clients show. */
@@ -48,6 +51,9 @@ interface Site {
   readonly client: Pair;
   /** The token that clients show now. */
   token: string;
+  /** Requests that wait for their answers. */
+  readonly underWay: Set<Promise<void>>;
+  /** Whether all has been changed, until which the load goes on. */
   rotated: boolean;
 }
 
@@ -81,7 +87,8 @@ async function rotate(site: Site): Promise<void> {
   await accepted(site, next);
   const old = site.token;
   site.token = next;
-  await wait(PAUSE_MS);
+  // On a busy machine what was sent with the old one may take seconds to be looked at.
+  await Promise.allSettled(site.underWay);
   await files.write('access.yaml', access([next]));
   await refused(site, old);
 
@@ -102,7 +109,6 @@ async function rotate(site: Site): Promise<void> {
   await served(site, fifth);
   const stranger = { ...site, client: later.issue({ commonName: 'later' }) };
   await accepted(stranger, next);
-  site.rotated = true;
 }
 
 /** The four kinds of senders, all at once. */
@@ -110,7 +116,11 @@ async function underLoad(site: Site) {
   const agent = new Agent({ keepAlive: true, maxSockets: 16 });
   const kept = await grpcClient(site);
   const over = (perSecond: number, send: (n: string) => Promise<void>): ReturnType<typeof paced> =>
-    paced({ perSecond, seconds: SECONDS }, (n) => send(`${perSecond} ${n}`));
+    paced({ perSecond, seconds: SECONDS, isWanted: () => !site.rotated, atOnce: AT_ONCE }, async (n) => {
+      const sent = send(`${perSecond} ${n}`);
+      site.underWay.add(sent);
+      await sent.finally(() => site.underWay.delete(sent));
+    });
   try {
     return await Promise.all([
       over(RATES.httpKept, (n) => post(site, { agent }, n)),
@@ -296,5 +306,13 @@ async function startSite(t: TestContext): Promise<Site> {
     { clock: systemClock, random: seededRandom(7) },
   );
   t.after(() => app.stop());
-  return { app, authority, files, token, rotated: false, client: authority.issue({ commonName: 'sender' }) };
+  return {
+    app,
+    authority,
+    files,
+    token,
+    underWay: new Set(),
+    rotated: false,
+    client: authority.issue({ commonName: 'sender' }),
+  };
 }

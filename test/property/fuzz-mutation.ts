@@ -86,6 +86,21 @@ const NAMES = [
   ],
 ] as const;
 
+/** Around bounds. The large ones are the fewer, for the time that they take. */
+const TEXTS = [
+  'x'.repeat(255),
+  'x'.repeat(256),
+  'x'.repeat(257),
+  'x'.repeat(65_535),
+  'x'.repeat(65_537),
+] as const;
+const NESTS = [`${RAW}[[[`, `${RAW}${'['.repeat(70)}`, `${RAW}${'['.repeat(5000)}`] as const;
+const LISTS = [nulls(300), nulls(300), nulls(10_001)] as const;
+
+function nulls(length: number): readonly null[] {
+  return Array.from({ length }, () => null);
+}
+
 /** Changes a value here and there, to any depth; `about` is the share of places that change. */
 export function mutated(draw: Draw, value: Json, about: number): Json {
   if (draw.chance(about)) return changed(draw, value);
@@ -121,11 +136,11 @@ function changed(draw: Draw, value: Json): Json {
     case 2:
       return String(value);
     case 3:
-      return 'x'.repeat(draw.one([255, 257, 65_535, 65_537]));
+      return draw.one(TEXTS);
     case 4:
-      return `${RAW}${'['.repeat(draw.one([3, 70, 5000]))}`;
+      return draw.one(NESTS);
     case 5:
-      return Array.from({ length: draw.one([300, 10_001]) }, () => null);
+      return draw.one(LISTS);
     default:
       return draw.one(NASTY);
   }

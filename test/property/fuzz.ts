@@ -3,20 +3,22 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
+import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Told } from './fuzz-daemon.ts';
 import { Draw } from './fuzz-mutation.ts';
 
-/** What could not be sent by then is left, and it is said how much that is. */
-const LONGEST_MS = 180_000;
+/** What could not be sent by then is missing, and that is a failure: what was not sent shows nothing. */
+const LONGEST_MS = 300_000;
+/** For the test around it: the time above, and that of its beginning and end. */
+export const FUZZ_TIMEOUT_MS = LONGEST_MS + 60_000;
 /** After so many it is seen whether the daemon still does its work. */
 const BATCH = 2500;
 /** In flight at a time. */
 const HANDS = 64;
-/** Heap that may be held at the end beyond that at the half: far less than what was sent in between. */
+/** Memory that may be held at the end beyond that at the half: far less than what was sent in between. */
 const GROWTH_BYTES = 12_000_000;
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 20_000;
 /** How much of what was sent is shown. */
 const SHOWN = 1500;
 
@@ -26,19 +28,22 @@ export interface Target {
   readonly grpc: number;
 }
 
-/** What was sent, and why its answer is none of those that are documented; null when it is one. */
+/** Why an answer is none of those that are documented; null when it is one. */
 export interface Shot {
-  readonly sent: Buffer | string;
   readonly wrong: string | null;
   /** For the count of answers, e.g. a status. */
   readonly answer: string;
+  /** What was sent, for people. */
+  sent(): Buffer | string;
 }
 
 export interface Plan {
   /** The usual one, so that a change is held against the same bodies as the one before it. */
   readonly seed: number;
-  /** How many are sent in CI, over both files as many as the product has to stand up to; and elsewhere. */
+  /** How many are sent in CI, over all files as many as the product has to stand up to; and elsewhere. */
   readonly bodies: { readonly ci: number; readonly elsewhere: number };
+  /** What locks both doors; nothing when left out. */
+  readonly accessFile?: string;
   /** Sends one body. */
   shoot(target: Target, draw: Draw): Promise<Shot>;
   /** Sends what must be taken in; `unique` is in no other call. Throws when it is not. */
@@ -47,109 +52,128 @@ export interface Plan {
 
 /**
  * Sends random and mutated bodies to a daemon in a process of its own. Each is made from the seed and its number alone, so that
- * it can be sent again. The seed is printed, and may be given, with the number of bodies.
+ * it can be sent again. The seed is printed, and may be given, with the number of bodies. Fails when not all could be sent in time.
  */
 export async function fuzz(context: TestContext, plan: Plan): Promise<void> {
-  const wish = process.env['FUZZ_SEED'];
-  const seed = wish === 'random' ? randomInt(2 ** 31) : Number(wish ?? plan.seed);
-  const usual = process.env['CI'] === 'true' ? plan.bodies.ci : plan.bodies.elsewhere;
-  const bodies = Number(process.env['FUZZ_BODIES'] ?? usual);
+  const { seed, bodies } = wishes(plan);
   context.diagnostic(`seed ${seed} (FUZZ_SEED, or random; FUZZ_BODIES)`);
-  const daemon = await startDaemon(context);
+  const daemon = await startDaemon(context, plan.accessFile);
   const begun = performance.now();
-  const answers = new Map<string, number>();
-  // The share of the work that is done: of the bodies, or of the time where that ends first.
-  const done = (): number => Math.max(sent / bodies, (performance.now() - begun) / LONGEST_MS);
-  let sent = 0;
-  let half: number | null = null;
-  while (done() < 1) {
-    const upTo = Math.min(bodies, sent + BATCH);
-    await shootBatch(plan, daemon, { seed, from: sent, upTo, answers });
-    sent = upTo;
-    await plan.proveAlive(daemon, `${seed} ${sent}`);
-    daemon.assertInnocent();
-    if (done() >= 0.5) half ??= await daemon.heap();
-  }
+  const fire: Fire = { plan, daemon, seed, until: begun + LONGEST_MS, answers: new Map(), proofs: 0 };
+  const middle = Math.ceil(bodies / 2);
+  const first = await shootAll(fire, 0, middle);
+  const half = await daemon.memory();
+  const sent = first + (await shootAll(fire, middle, bodies));
   const seconds = (performance.now() - begun) / 1000;
-  const end = await daemon.heap();
-  const growth = end - (half ?? end);
+  const end = await daemon.memory();
   context.diagnostic(`${sent} of ${bodies} bodies, ${Math.round(sent / seconds)} a second`);
-  context.diagnostic(JSON.stringify(Object.fromEntries([...answers].toSorted())));
-  context.diagnostic(`heap: ${megabytes(end - growth)} at the half, ${megabytes(end)} at the end`);
-  assert.ok(growth < GROWTH_BYTES, `the heap grew by ${megabytes(growth)}`);
+  context.diagnostic(JSON.stringify(Object.fromEntries([...fire.answers].toSorted())));
+  context.diagnostic(`memory: ${megabytes(half)} at the half, ${megabytes(end)} at the end`);
+  assert.equal(sent, bodies, `only ${sent} of ${bodies} bodies could be sent in ${LONGEST_MS / 1000} s`);
+  assert.ok(end - half < GROWTH_BYTES, `the memory held grew by ${megabytes(end - half)}`);
+}
+
+function wishes({ seed, bodies }: Plan): { readonly seed: number; readonly bodies: number } {
+  const wish = process.env['FUZZ_SEED'];
+  const usual = process.env['CI'] === 'true' ? bodies.ci : bodies.elsewhere;
+  const wished = {
+    seed: wish === 'random' ? randomInt(2 ** 31) : Number(wish ?? seed),
+    bodies: Number(process.env['FUZZ_BODIES'] ?? usual),
+  };
+  assert.ok(Number.isSafeInteger(wished.seed), 'FUZZ_SEED is a whole number, or random');
+  assert.ok(Number.isSafeInteger(wished.bodies) && wished.bodies > 0, 'FUZZ_BODIES is a whole number');
+  return wished;
 }
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-interface Batch {
+interface Fire {
+  readonly plan: Plan;
+  readonly daemon: Daemon;
   readonly seed: number;
-  readonly from: number;
-  readonly upTo: number;
+  /** As performance.now() counts; ms. */
+  readonly until: number;
   readonly answers: Map<string, number>;
+  /** How often it has been seen that the daemon does its work. */
+  proofs: number;
 }
 
-async function shootBatch(plan: Plan, target: Target, { seed, from, upTo, answers }: Batch): Promise<void> {
+/** Sends the bodies of these numbers, as far as the time allows; answers how many that were. */
+async function shootAll(fire: Fire, from: number, upTo: number): Promise<number> {
   let next = from;
   const shootOn = async (): Promise<void> => {
-    while (next < upTo) {
+    while (next < upTo && performance.now() < fire.until) {
       const number = next++;
-      // An odd factor: bodies of neighbouring seeds have nothing in common.
-      const draw = new Draw(seededRandom(seed * 0x9e3779b1 + number));
-      const { sent, wrong, answer } = await inTime(
-        plan.shoot(target, draw),
-        `body ${number} of seed ${seed}`,
-      );
-      answers.set(answer, (answers.get(answer) ?? 0) + 1);
-      assert.equal(wrong, null, `body ${number} of seed ${seed}: ${wrong}\n${shown(sent)}`);
+      await shootOne(fire, number);
+      if (number % BATCH === 0) await proveInnocent(fire, number);
     }
   };
   await Promise.all(Array.from({ length: HANDS }, shootOn));
+  await proveInnocent(fire, upTo);
+  return next - from;
+}
+
+async function shootOne({ plan, daemon, seed, answers }: Fire, number: number): Promise<void> {
+  const what = `body ${number} of seed ${seed}`;
+  // An odd factor: bodies of neighbouring seeds have nothing in common. In 32 bits: a double would lose the number.
+  const draw = new Draw(seededRandom(Math.imul(seed, 0x9e3779b1) + number));
+  const { sent, wrong, answer } = await inTime(plan.shoot(daemon, draw), what);
+  answers.set(answer, (answers.get(answer) ?? 0) + 1);
+  if (wrong !== null) assert.fail(`${what}: ${wrong}\n${shown(sent())}`);
+}
+
+async function proveInnocent(fire: Fire, number: number): Promise<void> {
+  const { plan, daemon, seed } = fire;
+  const proof = plan.proveAlive(daemon, `proof ${++fire.proofs}`);
+  await inTime(proof, `the alert after body ${number} of seed ${seed}`);
+  daemon.assertInnocent();
 }
 
 /** Nothing may hang: what is not over by then never is. */
-async function inTime<T>(shot: Promise<T>, what: string): Promise<T> {
-  const over = new AbortController();
-  const late = wait(ANSWER_MS, undefined, { signal: over.signal }).then(() => {
-    throw new Error(`${what}: no answer within ${ANSWER_MS} ms`);
+function inTime<T>(answer: Promise<T>, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = systemClock.after(ANSWER_MS, () =>
+      reject(new Error(`${what}: no answer within ${ANSWER_MS} ms`)),
+    );
+    void answer.then(resolve, reject).finally(() => late.cancel());
   });
-  try {
-    return await Promise.race([shot, late]);
-  } finally {
-    late.catch(() => undefined);
-    over.abort();
-  }
 }
 
 function shown(sent: Buffer | string): string {
-  return `${Buffer.from(sent).toString('latin1').slice(0, SHOWN)}\nin Base64: ${Buffer.from(sent).toString('base64').slice(0, SHOWN)}`;
+  const bytes = Buffer.from(sent);
+  return `${bytes.toString('latin1').slice(0, SHOWN)}\nin Base64: ${bytes.toString('base64').slice(0, SHOWN)}`;
 }
 
 interface Daemon extends Target {
-  /** Bytes of its heap after all that can be let go is. */
-  heap(): Promise<number>;
+  /** Bytes that it holds after all that can be let go is. */
+  memory(): Promise<number>;
   /** Throws when it has ended, or had an error that nobody caught. */
   assertInnocent(): void;
 }
 
-async function startDaemon(context: TestContext): Promise<Daemon> {
-  const child = fork(new URL('./fuzz-daemon.ts', import.meta.url), {
-    execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
+async function startDaemon(context: TestContext, accessFile?: string): Promise<Daemon> {
+  const child = fork(
+    new URL('./fuzz-daemon.ts', import.meta.url),
+    accessFile === undefined ? [] : [accessFile],
+    { execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'] },
+  );
+  // It puts its state away by itself.
+  context.after(() => {
+    if (child.connected) child.disconnect();
   });
-  context.after(() => child.kill());
   const crimes: string[] = [];
   child.on('message', (told: Told) => {
     if (told.kind === 'crime') crimes.push(told.what);
   });
-  const ready = await toldBy(child, 'ready');
+  const { http, grpc } = await toldBy(child, 'ready');
   return {
-    http: ready.http,
-    grpc: ready.grpc,
-    async heap() {
-      const heap = toldBy(child, 'heap');
-      child.send('heap');
-      return (await heap).bytes;
+    ...{ http, grpc },
+    async memory() {
+      const memory = toldBy(child, 'memory');
+      child.send('memory');
+      return (await memory).bytes;
     },
     assertInnocent() {
       assert.deepEqual(crimes, []);
@@ -163,8 +187,9 @@ async function toldBy<Kind extends Told['kind']>(
   kind: Kind,
 ): Promise<Extract<Told, { kind: Kind }>> {
   const isKind = (told: Told): told is Extract<Told, { kind: Kind }> => told.kind === kind;
+  const gone = once(child, 'exit').then(() => assert.fail('the daemon has ended'));
   for (;;) {
-    const [told] = (await once(child, 'message')) as [Told];
+    const [told] = (await Promise.race([once(child, 'message'), gone])) as [Told];
     if (isKind(told)) return told;
     if (told.kind === 'crime') throw new Error(told.what);
   }

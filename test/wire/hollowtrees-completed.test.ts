@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { leftBehind } from '../../src/cloud/simulated/snapshot.ts';
 import { type Daemon, daemon, over } from '../acceptance/daemon.ts';
 import { eventually } from './support/eventually.ts';
 import { engineV1, engineV2 } from './support/hollowtrees-message.ts';
-import { compileStubs, type Python, skipWithoutPythonGrpc, startPython } from './support/python-grpc.ts';
+import { type Python, skipWithoutPythonGrpc, startPython, suiteStubs } from './support/python-grpc.ts';
 
 const RULES = `
 rules:
@@ -36,17 +33,12 @@ describe('a Hollowtrees engine of another toolchain waits for the end', {
   skip: skipWithoutPythonGrpc(),
   timeout: 180_000,
 }, () => {
-  let stubs: string;
-  before(async () => {
-    stubs = await mkdtemp(join(tmpdir(), 'coppice-stubs-'));
-    await compileStubs(stubs);
-  });
-  after(() => rm(stubs, { recursive: true, force: true }));
+  const stubs = suiteStubs();
 
   const site = async (t: TestContext): Promise<Site> => {
     const house = await daemon(t, RULES);
     const address = `127.0.0.1:${house.grpcPort()}`;
-    const engine = await startPython('hollowtrees-engine.py', { stubs, address });
+    const engine = await startPython('hollowtrees-engine.py', { stubs: stubs(), address });
     t.after(() => engine.stop());
     return {
       ...house,

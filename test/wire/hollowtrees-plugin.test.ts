@@ -1,20 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { createHollowtreesClient, type HollowtreesClient } from '../../src/grpc/client.ts';
 import type { OutgoingEvent } from '../../src/grpc/messages.ts';
 import { freePort } from './support/child.ts';
 import { eventually } from './support/eventually.ts';
 import {
-  compileStubs,
   type Python,
   type PythonConfig,
   type Received,
   skipWithoutPythonGrpc,
   startPython,
+  suiteStubs,
 } from './support/python-grpc.ts';
 
 const EVENT: OutgoingEvent = {
@@ -32,15 +29,10 @@ describe('Coppice -> a Hollowtrees plugin of another toolchain', {
   skip: skipWithoutPythonGrpc(),
   timeout: 180_000,
 }, () => {
-  let stubs: string;
-  before(async () => {
-    stubs = await mkdtemp(join(tmpdir(), 'coppice-stubs-'));
-    await compileStubs(stubs);
-  });
-  after(() => rm(stubs, { recursive: true, force: true }));
+  const stubs = suiteStubs();
 
   const start = (address: string, config: Partial<PythonConfig> = {}): Promise<Python> =>
-    startPython('hollowtrees-plugin.py', { stubs, health: true, ...config, address });
+    startPython('hollowtrees-plugin.py', { stubs: stubs(), health: true, ...config, address });
 
   const site = async (
     t: TestContext,

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { freePort } from './support/child.ts';
 import { type Coppice, startCoppice } from './support/coppice.ts';
 import { eventually } from './support/eventually.ts';
 import {
-  compileStubs,
   type Python,
   type Received,
   skipWithoutPythonGrpc,
   startPython,
+  suiteStubs,
 } from './support/python-grpc.ts';
 
 const RULES = `
@@ -37,15 +34,10 @@ describe('an alert -> Coppice -> plugins of another toolchain', {
   skip: skipWithoutPythonGrpc(),
   timeout: 240_000,
 }, () => {
-  let stubs: string;
-  before(async () => {
-    stubs = await mkdtemp(join(tmpdir(), 'coppice-stubs-'));
-    await compileStubs(stubs);
-  });
-  after(() => rm(stubs, { recursive: true, force: true }));
+  const stubs = suiteStubs();
 
   const plugin = async (t: TestContext, address: string): Promise<Python> => {
-    const started = await startPython('hollowtrees-plugin.py', { stubs, address, health: true });
+    const started = await startPython('hollowtrees-plugin.py', { stubs: stubs(), address, health: true });
     t.after(() => started.stop());
     return started;
   };

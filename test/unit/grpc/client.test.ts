@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type Socket } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import {
   type Metadata,
@@ -19,6 +18,7 @@ import {
 import { ACTION, EVENT_HANDLER, HEALTH, loadDefinitions, serviceOf } from '../../../src/grpc/definitions.ts';
 import type { OutgoingEvent } from '../../../src/grpc/messages.ts';
 import { type Ends, newEnds } from '../../certificates.ts';
+import { type Relay, startRelay } from './relay.ts';
 
 const DEFINITIONS = await loadDefinitions();
 const EVENT: OutgoingEvent = {
@@ -104,39 +104,11 @@ async function clientOf(
   return client;
 }
 
-/** Passes TCP on to a port, and counts its connections, so that a test can see and cut them. */
-async function wire(
-  context: TestContext,
-  port: number,
-): Promise<{ readonly port: number; readonly opened: () => number; cut(): void }> {
-  const sockets = new Set<Socket>();
-  let opened = 0;
-  const server = createServer((from) => {
-    opened += 1;
-    const to = connect(port, '127.0.0.1');
-    for (const [one, other] of [
-      [from, to],
-      [to, from],
-    ] as const) {
-      sockets.add(one);
-      one.setNoDelay();
-      one.on('error', () => other.destroy());
-      one.on('close', () => other.destroy());
-      one.pipe(other);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const cut = (): void => {
-    for (const socket of sockets) socket.destroy();
-    sockets.clear();
-  };
-  context.after(() => {
-    cut();
-    server.close();
-  });
-  const address = server.address();
-  assert.ok(address !== null && typeof address === 'object');
-  return { port: address.port, opened: () => opened, cut };
+/** In front of a port, for as long as the test takes. */
+async function relayTo(context: TestContext, port: number): Promise<Relay> {
+  const relay = await startRelay(port);
+  context.after(relay.close);
+  return relay;
 }
 
 /** Asks until the answer is there; the reconnecting of the library keeps its own time. */
@@ -360,7 +332,7 @@ test('the health of who is away is unavailable', async (context) => {
 
 test('that health is not offered is remembered until the connection is made anew', async (context) => {
   const first = await peer(context, { check: telling(status.UNIMPLEMENTED, 'none') });
-  const line = await wire(context, first.port);
+  const line = await relayTo(context, first.port);
   const client = await clientOf(context, line.port);
   assert.equal(await client.health(NEVER), 'not_offered');
   assert.equal(await client.health(NEVER), 'not_offered');
@@ -375,7 +347,7 @@ test('that health is not offered is remembered until the connection is made anew
 
 test('calls of a client share one connection, and clients do not', async (context) => {
   const { port } = await peer(context, { check: serving('SERVING') });
-  const line = await wire(context, port);
+  const line = await relayTo(context, port);
   const client = await clientOf(context, line.port);
   for (let n = 0; n < 20; n += 1) {
     await client.health(NEVER);

@@ -1,7 +1,10 @@
 import { type ChildProcessWithoutNullStreams, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { protoPath as HEALTH_PROTO } from 'grpc-health-check';
@@ -37,6 +40,17 @@ export async function compileStubs(folder: string): Promise<void> {
     ...['v1/action.proto', 'v2/event.proto', 'health/v1/health.proto'],
     ...['reflection/v1/reflection.proto', 'reflection/v1alpha/reflection.proto'],
   ]);
+}
+
+/** Stubs for the tests of a suite, made before the first of them and gone after the last; answers their folder. */
+export function suiteStubs(): () => string {
+  let folder = '';
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'coppice-stubs-'));
+    await compileStubs(folder);
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+  return () => folder;
 }
 
 /** Configuration of a Python program: `stubs` and `address`, and files of TLS where it has some. */

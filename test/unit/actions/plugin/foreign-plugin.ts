@@ -1,4 +1,3 @@
-import { connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import {
   type Metadata,
@@ -15,6 +14,7 @@ import {
   loadDefinitions,
   serviceOf,
 } from '../../../../src/grpc/definitions.ts';
+import { startRelay } from '../../grpc/relay.ts';
 
 const DEFINITIONS = await loadDefinitions();
 
@@ -82,49 +82,11 @@ export async function foreignPlugin(context: TestContext, plan: ForeignPlan = {}
       error === null ? resolve(bound) : reject(error),
     );
   });
-  const line = await counted(port, plan.port ?? 0);
+  const line = await startRelay(port, plan.port ?? 0);
   const stop = (): void => {
     line.close();
     server.forceShutdown();
   };
   context.after(stop);
   return { address: `127.0.0.1:${line.port}`, received, connections: line.opened, stop };
-}
-
-/** Passes TCP on, and counts connections. */
-async function counted(
-  to: number,
-  from: number,
-): Promise<{ readonly port: number; opened(): number; close(): void }> {
-  const sockets = new Set<Socket>();
-  let opened = 0;
-  const relay = createServer((inner) => {
-    opened += 1;
-    const outer = connect(to, '127.0.0.1');
-    for (const [one, other] of [
-      [inner, outer],
-      [outer, inner],
-    ] as const) {
-      sockets.add(one);
-      one.setNoDelay();
-      one.on('error', () => other.destroy());
-      one.on('close', () => other.destroy());
-      one.pipe(other);
-    }
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    relay.once('error', reject);
-    relay.listen(from, '127.0.0.1', () => {
-      const bound = relay.address();
-      resolve(typeof bound === 'object' && bound !== null ? bound.port : 0);
-    });
-  });
-  return {
-    port,
-    opened: () => opened,
-    close() {
-      relay.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
 }
