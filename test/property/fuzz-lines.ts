@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 
 /** What a bare socket waits for an answer to what may be no request at all. */
-const SILENCE_MS = 250;
+const SILENCE_MS = 500;
 const EMPTY = Buffer.alloc(0);
 
 /** A request of HTTP/1.1, before it is bytes. */
