@@ -22,7 +22,7 @@ const PLAIN = { path: '/proto.EventHandler/Handle', authorization: null, tls: nu
 
 /**
  * Events of Hollowtrees v2 over gRPC, each acknowledged when it is on disk, against a bare grpc-js that answers alike, by clients
- * of grpc-js: (f) both in plain text, (g) the daemon behind mutual TLS and a bearer token; and (h) as (f) by a client that
+ * of grpc-js: (i) both in plain text, (j) the daemon behind mutual TLS and a bearer token; and (k) as (i) by a client that
  * costs next to nothing, which compares the processor time of the servers alone.
  */
 export async function grpcAgainstEcho(): Promise<readonly Figure[]> {
@@ -36,16 +36,16 @@ export async function grpcAgainstEcho(): Promise<readonly Figure[]> {
     const bare = { ...PLAIN, port: echoPort };
     const { flags, shown } = lockIn(folder);
     const open = { bare, flags: [], shown: PLAIN };
-    const what = '(f) durable gRPC v2 events / bare grpc-js echo';
+    const what = '(i) durable gRPC v2 events / bare grpc-js echo';
     return [
       await ratio(what, 0.5, { ...open, load: callByClients }),
-      await ratio('(g) the same with mutual TLS and a token', 0.35, {
+      await ratio('(j) the same with mutual TLS and a token', 0.35, {
         bare,
         flags,
         shown,
         load: callByClients,
       }),
-      await ratio('(h) as (f), by a client of bare frames', 0.35, { ...open, load: callAll }),
+      await ratio('(k) as (i), by a client of bare frames', 0.35, { ...open, load: callAll }),
     ];
   } finally {
     await echo.stop();

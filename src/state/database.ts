@@ -2,7 +2,6 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Failure } from '../base/failure.ts';
 import type { Log } from '../telemetry/log.ts';
 import { isBusy, sqliteFailure } from './sqlite-failure.ts';
-import { createWalSync, type SyncFile, type WalSync } from './wal-sync.ts';
 
 /** How long opening waits for a daemon that is just stopping; ms. It blocks, but only while nothing else runs yet. */
 const BUSY_TIMEOUT_MS = 500;
@@ -32,10 +31,6 @@ const PRAGMAS = `
   PRAGMA application_id = ${APPLICATION_ID};
 `;
 
-const FULL = 'PRAGMA synchronous = FULL';
-/** In WAL mode a commit is then no fsync, and the next one that is takes it along: the log has one order. */
-const NORMAL = 'PRAGMA synchronous = NORMAL';
-
 /** An open file of SQLite that this process alone uses. */
 export interface Database {
   readonly connection: DatabaseSync;
@@ -44,48 +39,27 @@ export interface Database {
    * between. Throws Failure; the database is as before then, and usable.
    */
   transaction<T>(work: () => T): T;
-  /**
-   * As `transaction`, but it may be on disk only with the next one, before which nothing that comes after it is, either. For
-   * what would be found out again were it lost with the machine; a process that dies loses nothing.
-   */
-  lazily<T>(work: () => T): T;
-  /** Resolves when all that has been committed is on disk, without holding up the event loop. Fails with `store_unavailable`. */
-  synced(): Promise<void>;
   /** Reads. Throws Failure. */
   read<T>(work: () => T): T;
-  /** Only when nobody waits for `synced`. */
   close(): void;
 }
 
-/** Opens the file, making it where it does not exist; tests may fail its syncs. Throws Failure `store_unavailable`. */
-export function openDatabase(path: string, log: Log, sync?: SyncFile): Database {
+/** Opens the file, making it where it does not exist. Throws Failure `store_unavailable`. */
+export function openDatabase(path: string, log: Log): Database {
   const connection = connect(path);
-  const wal = path === ':memory:' ? null : createWalSync(path, sync);
   const begin = connection.prepare('BEGIN IMMEDIATE');
   const commit = connection.prepare('COMMIT');
-  const transaction = <T>(work: () => T, begins: () => void): T => {
-    try {
-      begins();
-      return committed(work, commit);
-    } catch (thrown) {
-      rollBack(connection, log);
-      throw sqliteFailure(thrown, 'writing the state store');
-    }
-  };
   return {
     connection,
-    transaction: (work) => transaction(work, () => begin.run()),
-    lazily(work) {
+    transaction(work) {
       try {
-        return transaction(work, () => {
-          connection.exec(NORMAL);
-          begin.run();
-        });
-      } finally {
-        if (connection.isOpen) connection.exec(FULL);
+        begin.run();
+        return committed(work, commit);
+      } catch (thrown) {
+        rollBack(connection, log);
+        throw sqliteFailure(thrown, 'writing the state store');
       }
     },
-    synced: syncing(connection, wal, log),
     read(work) {
       try {
         return work();
@@ -94,39 +68,9 @@ export function openDatabase(path: string, log: Log, sync?: SyncFile): Database 
       }
     },
     close() {
-      wal?.close();
       if (connection.isOpen) connection.close();
     },
   };
-}
-
-/**
- * After a sync that failed, the system takes what it could not write for written, and the next one succeeds without it. So
- * all that the log has is first brought into the database itself, which reads it anew, and waits for the disk.
- */
-function syncing(connection: DatabaseSync, wal: WalSync | null, log: Log): Database['synced'] {
-  let isHoled = false;
-  return async () => {
-    try {
-      await wal?.synced();
-    } catch (error) {
-      isHoled = true;
-      log.error({ err: error }, 'the write-ahead log of the state store could not be brought to disk');
-    }
-    if (!isHoled) return;
-    checkpoint(connection);
-    isHoled = false;
-  };
-}
-
-function checkpoint(connection: DatabaseSync): void {
-  try {
-    const outcome = connection.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
-    if (outcome?.['busy'] === 0) return;
-  } catch (thrown) {
-    throw sqliteFailure(thrown, 'writing the state store');
-  }
-  throw new Failure('store_unavailable', 'retry', 'writing the state store: its log is in use');
 }
 
 function committed<T>(work: () => T, commit: StatementSync): T {

@@ -27,8 +27,7 @@ export function createDecisions(database: Database, backlog: Backlog): DecisionS
       return rows.map(({ seq, document }) => ({ seq, event: JSON.parse(document) as Event }));
     },
     async settle(settlements) {
-      const write = settlements.every(isRepeatable) ? database.lazily : database.transaction;
-      const settled = write(() => settlements.filter((one) => settleOne(s, one)));
+      const settled = database.transaction(() => settlements.filter((one) => settleOne(s, one)));
       backlog.depth -= settled.filter((one) => 'seq' in one).length;
     },
     async cooldowns(now) {
@@ -50,12 +49,6 @@ export function countUndecided(database: Database): number {
     .select((row) => row.fn.countAll<number>().as('depth'))
     .where('decided', '=', (row) => row.lit(0));
   return database.read(() => prepare(database.connection, () => counted).one({}).depth);
-}
-
-/** Whether nothing comes of it that could come twice: were it lost, its event would be decided again, to the same end. */
-function isRepeatable({ runs, cooldowns, rechecks = [], decisions, ...settlement }: Settlement): boolean {
-  const acts = decisions.some(({ outcome }) => ACTING_OUTCOMES.includes(outcome));
-  return 'seq' in settlement && !acts && runs.length + cooldowns.length + rechecks.length === 0;
 }
 
 /** False when the event or the recheck has been decided already, or is gone: nothing follows from it then. */

@@ -14,8 +14,7 @@ export interface Inbox {
   /**
    * Admits the events in order; resolves once they are on disk. Rejects as a whole, with nothing written, with
    * Failure `inbox_full` (disposition retry) when there would be more undecided events than the limit, and
-   * `store_unavailable` (retry) when they cannot be written; where they were, but perhaps not to the disk, a repetition is a
-   * duplicate.
+   * `store_unavailable` (retry) when they cannot be written.
    */
   append(events: readonly Event[]): Promise<readonly Admission[]>;
   /** What an event would be taken for if it were appended now; writes nothing. Throws Failure `store_unavailable`. */
@@ -49,13 +48,9 @@ type Answer = readonly Admission[] | Failure;
 /** Events a transaction takes at most, unless a single caller brings more; about 15 ms of writing. */
 const EVENTS_PER_COMMIT = 1000;
 
-/** While callers go on coming, a commit is put off for so many turns of the event loop: it halves their number under load. */
-const MOST_TURNS = 4;
-
 /**
- * The inbox with group commit: all calls of a few turns of the event loop share one transaction and one fsync, which
- * is what makes an acknowledged event cheap. It is never waited for a time, only for as long as callers keep coming. The
- * disk is waited for beside the event loop, which goes on with the next transaction.
+ * The inbox with group commit: all calls of one turn of the event loop share one transaction and one fsync, which
+ * is what makes an acknowledged event cheap. Nothing waits for more callers to come.
  */
 export class GroupCommitInbox implements Inbox {
   readonly #database: Database;
@@ -63,8 +58,6 @@ export class GroupCommitInbox implements Inbox {
   readonly #options: InboxOptions;
   readonly #statements: Statements;
   #waiting: Waiting[] = [];
-  /** Commits that wait for the disk. */
-  readonly #answering = new Set<Promise<void>>();
 
   constructor(database: Database, backlog: Backlog, options: InboxOptions) {
     this.#database = database;
@@ -76,8 +69,8 @@ export class GroupCommitInbox implements Inbox {
   append(events: readonly Event[]): Promise<readonly Admission[]> {
     if (events.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#commit());
       this.#waiting.push({ events, resolve, reject });
-      if (this.#waiting.length === 1) this.#commitSoon(MOST_TURNS);
     });
   }
 
@@ -94,20 +87,9 @@ export class GroupCommitInbox implements Inbox {
     return this.#database.read(() => this.#statements.admittedAs.get({ key }))?.event_id ?? null;
   }
 
-  /** Commits what waits, without waiting for the turn to end; resolves when everybody has an answer. */
-  async flush(): Promise<void> {
+  /** Commits what waits, without waiting for the turn to end. */
+  flush(): void {
     while (this.#waiting.length > 0) this.#commit();
-    await Promise.allSettled(this.#answering);
-  }
-
-  /** Commits at the end of the first turn in which nobody has come, or of the last of `turns`. */
-  #commitSoon(turns: number): void {
-    const before = this.#waiting.length;
-    setImmediate(() => {
-      const came = this.#waiting.length > before;
-      if (came && turns > 1 && this.#waiting.length < EVENTS_PER_COMMIT) this.#commitSoon(turns - 1);
-      else this.#commit();
-    });
   }
 
   #commit(): void {
@@ -116,7 +98,7 @@ export class GroupCommitInbox implements Inbox {
     if (this.#waiting.length > 0) setImmediate(() => this.#commit());
     let added = 0;
     try {
-      const answers = this.#database.lazily(() =>
+      const answers = this.#database.transaction(() =>
         callers.map((caller) => {
           const answer = this.#admitAll(caller.events, this.#backlog.depth + added);
           if (!(answer instanceof Failure)) added += accepted(answer);
@@ -124,21 +106,9 @@ export class GroupCommitInbox implements Inbox {
         }),
       );
       this.#backlog.depth += added;
-      const answering = this.#answer(answers);
-      this.#answering.add(answering);
-      void answering.finally(() => this.#answering.delete(answering));
-    } catch (failure) {
-      for (const caller of callers) caller.reject(failure);
-    }
-  }
-
-  /** Once it is on disk, and not before (law 1). */
-  async #answer(answers: readonly { readonly caller: Waiting; readonly answer: Answer }[]): Promise<void> {
-    try {
-      await this.#database.synced();
       for (const { caller, answer } of answers) answerTo(caller, answer);
     } catch (failure) {
-      for (const { caller } of answers) caller.reject(failure);
+      for (const caller of callers) caller.reject(failure);
     }
   }
 

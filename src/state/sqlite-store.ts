@@ -51,7 +51,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       ...createQueries(database, backlog),
       prune: createPrune(database, clock),
       async close() {
-        await inbox.flush();
+        inbox.flush();
         database.close();
       },
     };

@@ -13,11 +13,6 @@ const folder = temporaryFolder();
 after(() => folder.remove());
 const file = (name: string): string => join(folder.path, name);
 
-/** As SQLite answers: without a prototype. */
-function plain(row: object): object {
-  return Object.assign(Object.create(null) as object, row);
-}
-
 describe('opening the state store', () => {
   it('waits for the disk on every commit, and shares the file with nobody', () => {
     const database = openDatabase(file('pragmas.db'), silentLog);
@@ -34,23 +29,6 @@ describe('opening the state store', () => {
       ].map(value),
       ['wal', 2, 1, 'exclusive', 0, 1000],
     );
-    database.close();
-  });
-
-  it('leaves the log there, so that a commit can be brought to disk by it, and lazy commits leave the others as they were', async () => {
-    const path = file('lazy.db');
-    openDatabase(path, silentLog).close();
-    const database = openDatabase(path, silentLog);
-    assert.ok(existsSync(`${path}-wal`));
-    const mode = () => database.connection.prepare('PRAGMA synchronous').get();
-    const inside = database.lazily(mode);
-    assert.throws(() =>
-      database.lazily(() => {
-        throw new Error('no');
-      }),
-    );
-    assert.deepEqual([inside, mode()], [{ synchronous: 1 }, { synchronous: 2 }].map(plain));
-    await database.synced();
     database.close();
   });
 

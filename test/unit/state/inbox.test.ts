@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { Database } from '../../../src/state/database.ts';
@@ -22,9 +21,9 @@ function site(database: Database = openTables()): Site {
   let commits = 0;
   const counting: Database = {
     ...database,
-    lazily(work) {
+    transaction(work) {
       commits++;
-      return database.lazily(work);
+      return database.transaction(work);
     },
   };
   const backlog = { depth: 0 };
@@ -70,86 +69,6 @@ describe('group commit', () => {
     const { inbox, commits } = site();
     await inbox.append(events(0, 3000));
     assert.equal(commits(), 1);
-  });
-});
-
-describe('the disk', () => {
-  /** A database in a file whose syncs are those of the test. */
-  function slowDisk(name: string) {
-    const asked: { readonly done: () => void; readonly fail: (error: Error) => void }[] = [];
-    const database = openTables(join(folder.path, name), () => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      asked.push({ done: resolve, fail: reject });
-      return promise;
-    });
-    return { ...site(database), asked };
-  }
-
-  /** Lets every commit and sync that is due begin. */
-  async function turns(): Promise<void> {
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  it('is waited for before anybody has an answer, while the next transaction goes on', async () => {
-    const { inbox, asked, commits, database } = slowDisk('slow.db');
-    const answered: string[] = [];
-    void inbox.append([cloudEvent(1)]).then(() => answered.push('first'));
-    await turns();
-    void inbox.append([cloudEvent(2)]).then(() => answered.push('second'));
-    void inbox.append([cloudEvent(3)]).then(() => answered.push('third'));
-    await turns();
-    assert.deepEqual([commits(), asked.length, answered], [2, 1, []]);
-    asked[0]?.done();
-    await turns();
-    // What was committed after the first sync began waits for one of its own.
-    assert.deepEqual([asked.length, answered], [2, ['first']]);
-    asked[1]?.done();
-    await turns();
-    assert.deepEqual(answered, ['first', 'second', 'third']);
-    database.close();
-  });
-
-  it('that fails a sync is given all again, in the database itself, before anybody has an answer', async () => {
-    const { inbox, asked, database } = slowDisk('holed.db');
-    const answer = inbox.append([cloudEvent(1)]);
-    await turns();
-    asked[0]?.fail(new Error('EIO'));
-    assert.deepEqual(await answer, ['accepted']);
-    // Nothing is left in the log: it was all written elsewhere.
-    assert.equal(statSync(join(folder.path, 'holed.db-wal')).size, 0);
-    database.close();
-  });
-
-  it('that cannot be written leaves everybody without an answer of good, and what came is a duplicate later', async () => {
-    const { inbox, asked, database } = slowDisk('broken.db');
-    const answer = inbox.append([cloudEvent(1)]);
-    await turns();
-    // A reader that is not done keeps the log from being emptied.
-    const reading = database.connection.prepare('SELECT seq FROM events').iterate();
-    reading.next();
-    asked[0]?.fail(new Error('EIO'));
-    await assert.rejects(answer, { code: 'store_unavailable', disposition: 'retry' });
-    reading.return?.();
-    const again = inbox.append([cloudEvent(1)]);
-    await turns();
-    asked[1]?.done();
-    assert.deepEqual(await again, ['duplicate']);
-    database.close();
-  });
-
-  it('is waited for by a stop', async () => {
-    const { inbox, asked, database } = slowDisk('stop.db');
-    const answer = inbox.append([cloudEvent(1)]);
-    let isFlushed = false;
-    const flushed = inbox.flush().then(() => {
-      isFlushed = true;
-    });
-    await turns();
-    assert.equal(isFlushed, false);
-    asked[0]?.done();
-    await flushed;
-    assert.deepEqual(await answer, ['accepted']);
-    database.close();
   });
 });
 

@@ -5,7 +5,6 @@ import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { type Database, openDatabase } from '../../../src/state/database.ts';
 import { MIGRATIONS, migrate } from '../../../src/state/migrations.ts';
 import { openSqliteStore, type SqliteStore } from '../../../src/state/sqlite-store.ts';
-import type { SyncFile } from '../../../src/state/wal-sync.ts';
 import { silentLog } from '../../../src/telemetry/log.ts';
 import { START } from '../../contract/store-samples.ts';
 
@@ -26,8 +25,8 @@ export function openStore(path: string): SqliteStore {
 }
 
 /** An open database with all tables, for tests of one part of the store. */
-export function openTables(path: string = ':memory:', sync?: SyncFile): Database {
-  const database = openDatabase(path, silentLog, sync);
+export function openTables(path: string = ':memory:'): Database {
+  const database = openDatabase(path, silentLog);
   migrate(database, { migrations: MIGRATIONS, now: START, log: silentLog });
   return database;
 }
