@@ -17,6 +17,7 @@ const app = await startApp(
     version: 'bench',
     http: { host: '127.0.0.1', port: Number(port) },
     grpc: { host: '127.0.0.1', port: 0 },
+    limits: { requestsPerSecond: 0, connections: 10_000 },
     rules: [join(import.meta.dirname, 'swap.yaml')],
     pollIntervalMs: 60_000,
     debounceMs: 200,
