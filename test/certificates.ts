@@ -13,6 +13,8 @@ export interface Subject {
   readonly commonName: string;
   /** `DNS:localhost`, `IP:127.0.0.1`, `URI:…`; none for a client that is known by its common name. */
   readonly names?: readonly string[];
+  /** How long it is good for; as long as everything when left out. */
+  readonly days?: string;
 }
 
 /** An authority that lives as long as its test. */
@@ -35,7 +37,7 @@ export function newAuthority(commonName = 'authority'): Authority {
   });
   return {
     cert: ca.cert,
-    issue: ({ commonName: name, names = [] }) =>
+    issue: ({ commonName: name, names = [], days = DAYS }) =>
       inFolder((folder) => {
         writeFileSync(join(folder, 'ca'), ca.cert);
         writeFileSync(join(folder, 'ca.key'), ca.key);
@@ -44,7 +46,7 @@ export function newAuthority(commonName = 'authority'): Authority {
         writeFileSync(join(folder, 'extensions'), extensions.join('\n'));
         openssl(folder, ['req', ...NEW_KEY, '-keyout', 'key', '-out', 'request', '-subj', `/CN=${name}`]);
         const by = ['-CA', 'ca', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'extensions'];
-        openssl(folder, ['x509', '-req', '-in', 'request', ...by, '-days', DAYS, '-out', 'cert']);
+        openssl(folder, ['x509', '-req', '-in', 'request', ...by, '-days', days, '-out', 'cert']);
         return pairIn(folder);
       }),
   };

@@ -365,6 +365,15 @@ test('it does not start with a certificate that has expired', async (context) =>
   assert.match(lines, /^tls\.crt:1:1: error: the certificate, or one of its chain, expired at .*; renew it/);
 });
 
+test('one that has expired takes no valid one’s place, and is told', async (context) => {
+  const { lock, folder } = await bench(context, { clock: new ManualClock(NOW + 1.5 * DAY) });
+  const short = AUTHORITY.issue({ commonName: 'short', names: ['DNS:localhost'], days: '1' });
+  await fill(folder, { 'tls.crt': short.cert, 'tls.key': short.key });
+  const [problem] = await lock.reload();
+  assert.match(problem?.message ?? '', /^the certificate, or one of its chain, expired at /);
+  assert.equal(lock.tls?.current().cert, FIRST.cert);
+});
+
 test('it starts with one that is not valid yet, since the clock may be slow, and says so', async (context) => {
   const { log } = await bench(context, { clock: new ManualClock(NOW - 3 * DAY) });
   assert.ok(

@@ -319,23 +319,28 @@ describe('slow senders', { timeout: 10_000 }, () => {
       assert.match(said(), /^HTTP\/1\.1 408 /);
     });
 
-  it('make room for others when there are many of them', async () => {
-    await server.close();
-    make();
-    await server.close();
-    server = createHttpServer({
-      ...{ ...openDoor, connections: 2, inbox, metrics, clock, newId: countingIds() },
-      log: recordingLog().log,
+  for (const [what, sent] of [
+    ['headers', 'POST / HTTP/1.1\r\n'],
+    ['bodies', head(`POST ${ALERTS}`, { 'content-length': 10, 'content-type': 'application/json' })],
+  ] as const)
+    it(`make room for others when there are many of them with slow ${what}`, async () => {
+      await server.close();
+      server = createHttpServer({
+        ...{ ...openDoor, connections: 2, inbox, metrics, clock, newId: countingIds() },
+        log: recordingLog().log,
+      });
+      const slow = await dial();
+      const slowClosed = closed(slow.socket);
+      slow.socket.write(sent);
+      const other = await dial();
+      // Answered on a later connection, so the slow one's headers have been read by then.
+      other.socket.write(head('GET /nowhere', {}));
+      await other.until('not_found');
+      const third = await dial();
+      third.socket.write(head('GET /nowhere', {}));
+      await third.until('not_found');
+      await slowClosed;
     });
-    const slow = await dial();
-    const slowClosed = closed(slow.socket);
-    slow.socket.write('POST / HTTP/1.1\r\n');
-    await dial();
-    const third = await dial();
-    third.socket.write(head('GET /nowhere', {}));
-    await third.until('not_found');
-    await slowClosed;
-  });
 });
 
 describe('the log', () => {
